@@ -1,0 +1,132 @@
+"""The tracing platform of one stack: load, wire, export. Data flows from top to bottom."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+import charts
+import config
+from components.collector import Collector, CollectorArgs
+from components.external import external_store, loki_ref, prometheus_ref
+from components.grafana import Grafana, GrafanaArgs
+from components.harness import Harness, HarnessArgs
+from components.linkerd import Linkerd, LinkerdArgs
+from components.minio_server import MinioServer, MinioServerArgs
+from components.namespaces import Namespaces, NamespacesArgs
+from components.object_store import ObjectStore, ObjectStoreArgs
+from components.tempo import Tempo, TempoArgs
+from components.traefik import Traefik, TraefikArgs
+
+loaded = config.load()
+stack, secrets = loaded.stack, loaded.secrets
+chart = charts.locate(stack)
+
+cluster = k8s.Provider(
+    "kubernetes",
+    context=stack.kubernetes.context,
+    kubeconfig=stack.kubernetes.kubeconfig,
+    # Otherwise a changed Secret is deleted and made anew, and pods that start in between fail.
+    enable_secret_mutable=True,
+    enable_config_map_mutable=True,
+)
+opts = pulumi.ResourceOptions(providers=[cluster])
+namespaces = Namespaces(
+    "namespaces",
+    NamespacesArgs(names=loaded.namespaces, existing=stack.kubernetes.existing_namespaces),
+    opts,
+)
+
+if isinstance(stack.object_store, config.MinioConfig):
+    minio = MinioServer(
+        "minio",
+        MinioServerArgs(
+            settings=stack.object_store,
+            namespace=namespaces[stack.object_store.namespace],
+            root_password=secrets.object_store_root_password,
+            cluster=stack.kubernetes,
+        ),
+        opts,
+    )
+    pulumi.export("objectStoreRootPassword", minio.root_password)
+    server = minio.server
+else:
+    server = external_store(stack.object_store, secrets.object_store_root_password)
+store = ObjectStore(
+    "store",
+    ObjectStoreArgs(
+        settings=stack.object_store,
+        server=server,
+        namespace=namespaces[stack.tempo.namespace],
+        expire_days=loaded.expire_days,
+        access_key=secrets.object_store_access_key,
+        secret_key=secrets.object_store_secret_key,
+    ),
+    opts,
+)
+tempo = Tempo(
+    "tempo",
+    TempoArgs(
+        settings=stack.tempo,
+        namespace=namespaces[stack.tempo.namespace],
+        chart=chart["tempo-distributed"],
+        s3=store.access,
+    ),
+    opts,
+)
+ingest = tempo.ingest
+if stack.collector is not None:
+    ingest = Collector(
+        "collector",
+        CollectorArgs(
+            settings=stack.collector,
+            namespace=namespaces[stack.collector.namespace],
+            chart=chart["opentelemetry-collector"],
+            traces_to=tempo.ingest,
+        ),
+        opts,
+    ).ingest
+log_formats = []
+if stack.traefik is not None:
+    traefik = Traefik(
+        "traefik",
+        TraefikArgs(
+            settings=stack.traefik,
+            namespace=namespaces.get(stack.traefik.namespace),
+            chart=chart.get("traefik"),
+            traces_to=ingest,
+        ),
+        opts,
+    )
+    log_formats.append(traefik.log_format)
+if stack.linkerd is not None:
+    linkerd = Linkerd("linkerd", LinkerdArgs(settings=stack.linkerd, traces_to=ingest), opts)
+    pulumi.export("linkerdValues", linkerd.values)
+if stack.harness is not None:
+    harness = Harness(
+        "harness",
+        HarnessArgs(
+            settings=stack.harness,
+            namespace=namespaces.get(stack.harness.namespace),
+            chart=chart.get("harness"),
+            traces_to=ingest,
+        ),
+        opts,
+    )
+    pulumi.export("harnessValues", harness.values)
+if stack.grafana is not None:
+    Grafana(
+        "grafana",
+        GrafanaArgs(
+            settings=stack.grafana,
+            auth=secrets.require_grafana_auth(),
+            query=tempo.query,
+            loki=loki_ref(stack.loki),
+            prometheus=prometheus_ref(stack.prometheus),
+            log_formats=log_formats,
+        ),
+        opts,
+    )
+
+pulumi.export("bucket", store.access.bucket)
+pulumi.export("tempoUrl", tempo.query.url)
+pulumi.export("otlpGrpcEndpoint", ingest.otlp_grpc.url() if ingest.otlp_grpc else None)
+pulumi.export("otlpHttpEndpoint", ingest.otlp_http.url() if ingest.otlp_http else None)

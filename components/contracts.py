@@ -1,0 +1,181 @@
+"""What components hand to each other: frozen dataclasses, no resources of their own.
+
+An address is made once, by the component that owns it, from the resources it created. What is not
+ours (an external store, a Loki) enters as a contract made from configuration.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi import Input, Output
+
+CLUSTER_DOMAIN = "cluster.local"
+
+
+def joined(*parts: Input[str] | int) -> Input[str]:
+    """The parts as one string; an Output only if one of them is.
+
+    Values of charts are built from this, so that a test that gives plain strings gets plain
+    strings, without an engine.
+    """
+    if all(isinstance(part, str | int) for part in parts):
+        return "".join(str(part) for part in parts)
+    return Output.concat(*(str(part) if isinstance(part, int) else part for part in parts))
+
+
+def service_host(name: Input[str], namespace: Input[str]) -> Input[str]:
+    """DNS name of a Service inside the cluster."""
+    return joined(name, ".", namespace, f".svc.{CLUSTER_DOMAIN}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartRef:
+    """Where a Helm chart is loaded from."""
+
+    chart: str
+    """Name in the repository, or path of an archive."""
+    version: str
+    repository: str | None
+    """URL of the chart repository; `None` for an archive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One address of one protocol."""
+
+    host: Input[str]
+    port: int
+    tls: bool = False
+
+    @property
+    def authority(self) -> Input[str]:
+        """`host:port`, which is how gRPC clients are told."""
+        return joined(self.host, ":", self.port)
+
+    def url(self, path: str = "") -> Input[str]:
+        """The address as a URL; `path` begins with a slash."""
+        return joined("https://" if self.tls else "http://", self.authority, path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreAdmin:
+    """How Pulumi manages what is inside an object store."""
+
+    address: Input[str]
+    """`host:port` of the API, reachable from where Pulumi runs."""
+    tls: bool
+    user: Input[str]
+    password: Output[str]
+    ca_file: str | None = None
+    reachable: Output[None] | None = None
+    """Resolves, in an update, once the address answers; `None` where it always does."""
+    dies_with: pulumi.Resource | None = None
+    """The server's own resource: what is deleted with it needs no call of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreServer:
+    """An S3 API, as workloads in the cluster reach it."""
+
+    endpoint: Input[str]
+    """`host:port`."""
+    insecure: bool
+    """The endpoint speaks plain HTTP."""
+    path_style: bool
+    admin: StoreAdmin | None
+    """`None` where bucket and keys are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Access:
+    """A bucket and the Secret that holds the keys to it."""
+
+    endpoint: Input[str]
+    """`host:port`."""
+    bucket: str
+    region: str
+    insecure: bool
+    path_style: bool
+    secret_name: Input[str]
+    """Secret in the namespace of the workload, with the two keys below."""
+    access_key_variable: str = "MINIO_ACCESS_KEY_ID"
+    secret_key_variable: str = "MINIO_SECRET_ACCESS_KEY"
+    ready: Sequence[pulumi.Resource] = ()
+    """What has to exist before the bucket can be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeshIdentity:
+    """The service account that a workload runs as, which is its identity in a service mesh."""
+
+    service_account: Input[str]
+    namespace: Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceIngest:
+    """Where spans are sent to; a protocol that is not open is `None`."""
+
+    otlp_grpc: Endpoint | None
+    otlp_http: Endpoint | None
+    zipkin: Endpoint | None
+    identity: MeshIdentity
+
+    def require_otlp_grpc(self) -> Endpoint:
+        """The OTLP gRPC endpoint.
+
+        Raises ValueError if it is not open; the configuration's rules refuse such a stack first.
+        """
+        if self.otlp_grpc is None:
+            raise ValueError("OTLP over gRPC is not open at this ingest")
+        return self.otlp_grpc
+
+    def require_otlp_http(self) -> Endpoint:
+        """The OTLP HTTP endpoint; raises ValueError like `require_otlp_grpc`."""
+        if self.otlp_http is None:
+            raise ValueError("OTLP over HTTP is not open at this ingest")
+        return self.otlp_http
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceQuery:
+    """Tempo's query API."""
+
+    url: Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LokiRef:
+    """A Loki that exists already, as Grafana reaches it."""
+
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrometheusRef:
+    """A Prometheus data source that exists already in Grafana."""
+
+    datasource_uid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceLogFormat:
+    """How the lines of one log show the id of their trace.
+
+    One truth for two sides: the source writes its log so, Loki's derived field reads it so.
+    """
+
+    name: str
+    """Name of the derived field."""
+    json_fields: tuple[str, ...]
+    """Fields of a JSON line that hold the id; the first one found counts."""
+
+    @property
+    def matcher_regex(self) -> str:
+        """The derived field's regular expression: its first group is the id.
+
+        Ids are 16 or 32 hexadecimal digits (W3C Trace Context, B3).
+        """
+        fields = "|".join(self.json_fields)
+        return f'"(?:{fields})":"([0-9a-fA-F]{{16}}(?:[0-9a-fA-F]{{16}})?)"'

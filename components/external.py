@@ -1,0 +1,45 @@
+"""What is not this stack's own, as contracts made from configuration."""
+
+from pulumi import Output
+
+from config.grafana import LokiConfig, PrometheusConfig
+from config.object_store import ExternalMinioConfig, S3Config
+
+from .contracts import LokiRef, PrometheusRef, StoreAdmin, StoreServer
+
+
+def external_store(
+    settings: ExternalMinioConfig | S3Config, password: Output[str] | None
+) -> StoreServer:
+    """A store outside this stack; with an admin API if it is a MinIO and `password` is given."""
+    if isinstance(settings, S3Config):
+        return StoreServer(
+            endpoint=settings.endpoint,
+            insecure=settings.insecure,
+            path_style=settings.path_style,
+            admin=None,
+        )
+    if password is None:
+        raise ValueError("a managed store needs its administrator's password")
+    return StoreServer(
+        endpoint=settings.endpoint,
+        insecure=settings.insecure,
+        path_style=True,
+        admin=StoreAdmin(
+            address=settings.endpoint,
+            tls=not settings.insecure,
+            user=settings.root_user,
+            password=password,
+            ca_file=settings.ca_file,
+        ),
+    )
+
+
+def loki_ref(settings: LokiConfig | None) -> LokiRef | None:
+    """The Loki that the stack names, if it names one."""
+    return None if settings is None else LokiRef(url=settings.url)
+
+
+def prometheus_ref(settings: PrometheusConfig | None) -> PrometheusRef | None:
+    """The Prometheus data source that the stack names, if it names one."""
+    return None if settings is None else PrometheusRef(datasource_uid=settings.datasource_uid)

@@ -1,0 +1,48 @@
+"""Owns the tracing overrides of Harness. Needs where to send spans. Gives values, or a release."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi import Input, Output, ResourceOptions
+
+from config.harness import HarnessConfig
+
+from .contracts import ChartRef, TraceIngest
+from .release import helm_release
+from .values.harness import harness_values
+from .values.merge import merged
+from .values.text import as_yaml
+
+
+@dataclass(frozen=True, kw_only=True)
+class HarnessArgs:
+    """What the overrides are made from."""
+
+    settings: HarnessConfig
+    namespace: Input[str] | None
+    """Namespace of the release; `None` where only values are exported."""
+    chart: ChartRef | None
+    """The umbrella chart; `None` where only values are exported."""
+    traces_to: TraceIngest
+
+
+class Harness(pulumi.ComponentResource):
+    """The overrides that make Harness services send spans."""
+
+    values: Output[str]
+    """Text of a values file, for `helm upgrade -f`."""
+
+    def __init__(self, name: str, args: HarnessArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("tracing:index:Harness", name, None, opts)
+        overrides = harness_values(args.traces_to)
+        self.values = as_yaml(overrides)
+        if args.chart is not None and args.namespace is not None:
+            helm_release(
+                name,
+                chart=args.chart,
+                release_name=args.settings.release_name,
+                namespace=args.namespace,
+                values=merged(args.settings.values, overrides),
+                parent=self,
+            )
+        self.register_outputs({"values": self.values})

@@ -1,0 +1,52 @@
+"""Owns the namespaces of a stack. Needs their names. Gives each as a reference by name."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+from pulumi import Input, ResourceOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamespacesArgs:
+    """Which namespaces there are."""
+
+    names: Collection[str]
+    """Every namespace that a component uses."""
+    existing: Collection[str] = ()
+    """Those that are there already: they are referred to, never created or deleted."""
+
+
+class Namespaces(pulumi.ComponentResource):
+    """Creates each namespace once, although several components may share it."""
+
+    names: dict[str, Input[str]]
+    """A namespace's name as it is to be used: an output of its resource, where there is one, so
+    that what goes into it is created after and deleted before it."""
+
+    def __init__(
+        self, name: str, args: NamespacesArgs, opts: ResourceOptions | None = None
+    ) -> None:
+        super().__init__("tracing:index:Namespaces", name, None, opts)
+        child = ResourceOptions(parent=self)
+        self.names = {}
+        for namespace in sorted(set(args.names)):
+            if namespace in args.existing:
+                self.names[namespace] = namespace
+                continue
+            # The logical name is the namespace's own, not a component's: two components that
+            # part ways later must not make the engine replace (and so empty) the namespace.
+            resource = k8s.core.v1.Namespace(
+                f"namespace-{namespace}", metadata={"name": namespace}, opts=child
+            )
+            self.names[namespace] = resource.metadata.name
+        self.register_outputs({"names": sorted(set(args.names))})
+
+    def get(self, namespace: str) -> Input[str] | None:
+        """The name to use for a namespace, or `None` if no component of the stack uses it."""
+        return self.names.get(namespace)
+
+    def __getitem__(self, namespace: str) -> Input[str]:
+        """The name to use for a namespace of this stack."""
+        return self.names[namespace]

@@ -1,0 +1,169 @@
+"""Owns what Tempo needs inside an object store: bucket, lifecycle, user, policy, and the Secret
+with the keys. Needs a `StoreServer`. Gives `S3Access`."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_minio as minio
+import pulumi_random as random
+from pulumi import Input, Output, ResourceOptions
+
+from config.object_store import ManagedStoreConfig, StoreConfig
+
+from .contracts import S3Access, StoreAdmin, StoreServer
+
+TEMPO_ACTIONS: Final = (
+    "s3:PutObject",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:DeleteObject",
+    "s3:GetObjectTagging",
+    "s3:PutObjectTagging",
+)
+"""What Tempo may do, and no more (Tempo's documentation, "Amazon S3 permissions")."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStoreArgs:
+    """What Tempo's part of an object store is made from."""
+
+    settings: StoreConfig
+    server: StoreServer
+    namespace: Input[str]
+    """Namespace of the workload that gets the keys."""
+    expire_days: int | None
+    """Days after which the bucket deletes objects; `None` where the lifecycle is not managed."""
+    access_key: Output[str] | None
+    """Given for a store whose users are not managed."""
+    secret_key: Output[str] | None
+    """Generated if `None` and the store's users are managed."""
+
+
+class ObjectStore(pulumi.ComponentResource):
+    """Tempo's bucket, and the keys to it."""
+
+    access: S3Access
+
+    def __init__(
+        self, name: str, args: ObjectStoreArgs, opts: ResourceOptions | None = None
+    ) -> None:
+        super().__init__("tracing:index:ObjectStore", name, None, opts)
+        child = ResourceOptions(parent=self)
+        settings = args.settings
+
+        access_key: Input[str]
+        ready: list[pulumi.Resource] = []
+        if isinstance(settings, ManagedStoreConfig) and args.server.admin is not None:
+            access_key = settings.user
+            secret_key = self._secret_key(name, args.secret_key)
+            ready = self._managed(name, settings, args, args.server.admin, secret_key)
+        elif args.access_key is not None and args.secret_key is not None:
+            access_key, secret_key = args.access_key, args.secret_key
+        else:
+            raise ValueError("a store without an admin API needs its keys given")
+
+        variables = ("MINIO_ACCESS_KEY_ID", "MINIO_SECRET_ACCESS_KEY")
+        secret = k8s.core.v1.Secret(
+            f"{name}-access",
+            metadata={"name": settings.secret_name, "namespace": args.namespace},
+            string_data=dict(zip(variables, (access_key, secret_key), strict=True)),
+            opts=child,
+        )
+        self.access = S3Access(
+            endpoint=args.server.endpoint,
+            bucket=settings.bucket,
+            region=settings.region,
+            insecure=args.server.insecure,
+            path_style=args.server.path_style,
+            secret_name=secret.metadata.name,
+            access_key_variable=variables[0],
+            secret_key_variable=variables[1],
+            ready=(secret, *ready),
+        )
+        self.register_outputs({"bucket": settings.bucket, "secretName": secret.metadata.name})
+
+    def _secret_key(self, name: str, given: Output[str] | None) -> Output[str]:
+        if given is not None:
+            return Output.secret(given)
+        # MinIO takes secret keys of 8 to 40 characters.
+        password = random.RandomPassword(
+            f"{name}-secret-key", length=40, special=False, opts=ResourceOptions(parent=self)
+        )
+        return Output.secret(password.result)
+
+    def _managed(
+        self,
+        name: str,
+        settings: ManagedStoreConfig,
+        args: ObjectStoreArgs,
+        admin: StoreAdmin,
+        secret_key: Output[str],
+    ) -> list[pulumi.Resource]:
+        provider = minio.Provider(
+            f"{name}-admin",
+            minio_server=admin.address,
+            minio_ssl=admin.tls,
+            minio_region=settings.region,
+            minio_user=admin.user,
+            # The provider's schema does not mark it as a secret.
+            minio_password=Output.secret(admin.password),
+            minio_cacert_file=admin.ca_file,
+            opts=ResourceOptions(parent=self),
+        )
+        child = ResourceOptions(
+            parent=self,
+            provider=provider,
+            depends_on=_once_reachable(admin),
+            deleted_with=admin.dies_with,
+        )
+        bucket = minio.S3Bucket(f"{name}-bucket", bucket=settings.bucket, acl="private", opts=child)
+        if args.expire_days is not None:
+            minio.IlmPolicy(
+                f"{name}-lifecycle",
+                bucket=bucket.bucket,
+                rules=[
+                    minio.IlmPolicyRuleArgs(
+                        id=f"{args.expire_days}dRetention",
+                        expiration=f"{args.expire_days}d",
+                        noncurrent_version_expiration_days=settings.lifecycle.noncurrent_days,
+                    )
+                ],
+                opts=child,
+            )
+        user = minio.IamUser(f"{name}-user", name=settings.user, secret=secret_key, opts=child)
+        policy = minio.IamPolicy(
+            f"{name}-policy", name=settings.policy, policy=tempo_policy(settings.bucket), opts=child
+        )
+        attachment = minio.IamUserPolicyAttachment(
+            f"{name}-user-policy", user_name=user.name, policy_name=policy.name, opts=child
+        )
+        return [bucket, attachment]
+
+
+def _once_reachable(admin: StoreAdmin) -> Input[list[Input[pulumi.Resource]]] | None:
+    """What calls to the admin API have to wait for: the server itself, and the way to it."""
+    server = admin.dies_with
+    if admin.reachable is None or server is None:
+        return None
+    # Through an output, not a plain list: the engine's "created" is not yet "answers here".
+    return admin.reachable.apply(lambda _: [server])
+
+
+def tempo_policy(bucket: str) -> str:
+    """The IAM policy that lets Tempo use `bucket`, and nothing else, as canonical JSON."""
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "TempoPermissions",
+                    "Effect": "Allow",
+                    "Action": list(TEMPO_ACTIONS),
+                    "Resource": [f"arn:aws:s3:::{bucket}/*", f"arn:aws:s3:::{bucket}"],
+                }
+            ],
+        }
+    )

@@ -1,0 +1,80 @@
+"""Owns Grafana Tempo. Needs a bucket (`S3Access`). Gives `TraceIngest` and `TraceQuery`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi import Input, ResourceOptions
+
+from config.tempo import TempoConfig
+
+from .contracts import (
+    ChartRef,
+    Endpoint,
+    MeshIdentity,
+    S3Access,
+    TraceIngest,
+    TraceQuery,
+    joined,
+    service_host,
+)
+from .release import helm_release
+from .values.tempo import tempo_distributed_values
+
+OTLP_GRPC_PORT: Final = 4317
+OTLP_HTTP_PORT: Final = 4318
+ZIPKIN_PORT: Final = 9411
+QUERY_PORT: Final = 3200
+GATEWAY_PORT: Final = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class TempoArgs:
+    """What Tempo is made from."""
+
+    settings: TempoConfig
+    namespace: Input[str]
+    chart: ChartRef
+    s3: S3Access
+
+
+class Tempo(pulumi.ComponentResource):
+    """Grafana Tempo as a Helm release."""
+
+    ingest: TraceIngest
+    query: TraceQuery
+
+    def __init__(self, name: str, args: TempoArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("tracing:index:Tempo", name, None, opts)
+        settings = args.settings
+        release = helm_release(
+            name,
+            chart=args.chart,
+            release_name=settings.release_name,
+            namespace=args.namespace,
+            values=tempo_distributed_values(settings, args.s3),
+            parent=self,
+            depends_on=args.s3.ready,
+        )
+
+        def service(component: str) -> Input[str]:
+            return service_host(joined(release.name, f"-{component}"), release.namespace)
+
+        def receiver(kind: str, port: int) -> Endpoint | None:
+            if kind not in settings.receivers:
+                return None
+            return Endpoint(host=service("distributor"), port=port)
+
+        self.ingest = TraceIngest(
+            otlp_grpc=receiver("otlpGrpc", OTLP_GRPC_PORT),
+            otlp_http=receiver("otlpHttp", OTLP_HTTP_PORT),
+            zipkin=receiver("zipkin", ZIPKIN_PORT),
+            identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
+        )
+        api = (
+            Endpoint(host=service("gateway"), port=GATEWAY_PORT)
+            if settings.gateway
+            else Endpoint(host=service("query-frontend"), port=QUERY_PORT)
+        )
+        self.query = TraceQuery(url=api.url())
+        self.register_outputs({"queryUrl": self.query.url})

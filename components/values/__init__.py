@@ -1,0 +1,1 @@
+"""Helm values: pure functions from configuration and contracts to nested dicts."""

@@ -1,0 +1,21 @@
+"""What every section of the stack configuration has in common."""
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Section(BaseModel):
+    """A mapping in `Pulumi.<stack>.yaml`: camelCase keys, no unknown key, no silent conversion.
+
+    `strict` keeps Pydantic from turning "3" into 3: a quoted number in a stack file is nearly
+    always a mistake, and the next reader of the file would have to guess what it means.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+    )

@@ -1,0 +1,174 @@
+"""What a user reads when a stack's configuration is refused."""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+import pulumi
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+_VALUE_LENGTH: Final = 60
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One thing that is wrong: where, and what to write instead."""
+
+    path: str
+    """Key as it stands in the stack file, such as `tracing:tempo.blockRetention`."""
+    message: str
+    """The value, what is wrong with it, and the remedy."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class ConfigError(pulumi.RunError):
+    """The stack's configuration is refused; nothing was registered.
+
+    A `RunError`, because Pulumi shows those without a Python traceback.
+    """
+
+    def __init__(self, stack: str, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(sorted(set(findings)))
+        count = len(self.findings)
+        lines = "\n".join(f"  {finding}" for finding in self.findings)
+        super().__init__(
+            f"the configuration of stack '{stack}' has {count} error{'s' if count > 1 else ''}; "
+            f"nothing was changed:\n{lines}"
+        )
+
+
+def shown(value: object) -> str:
+    """A value as it is quoted in a message: short, and as the stack file would spell it."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 1] + "…"
+
+
+def findings_of(error: ValidationError, model: type[BaseModel]) -> list[Finding]:
+    """Pydantic's errors for a `tracing:` tree of type `model`, in the words of the stack file."""
+    return [_finding(detail, model) for detail in error.errors(include_url=False)]
+
+
+def _finding(detail: ErrorDetails, model: type[BaseModel]) -> Finding:
+    keys, owner = _locate(detail["loc"], model)
+    where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return Finding(f"tracing:{where.removeprefix('.')}", _message(detail, keys, owner))
+
+
+def _locate(
+    loc: tuple[int | str, ...], model: type[BaseModel]
+) -> tuple[list[int | str], type[BaseModel] | None]:
+    """The keys of a location without Pydantic's own marks, and the section of its last key.
+
+    In a choice between sections Pydantic inserts the name of the one it took.
+    """
+    keys: list[int | str] = []
+    owner: type[BaseModel] | None = model
+    sections = _sections(model)
+    last_owner = owner
+    for part in loc:
+        tagged = {_tag(section): section for section in sections if _tag(section)}
+        if len(sections) > 1 and part in tagged:
+            sections, owner = [tagged[str(part)]], tagged[str(part)]
+            continue
+        if isinstance(part, str) and part.startswith(("function-", "constrained-", "literal[")):
+            continue
+        if part == "[key]":
+            continue
+        keys.append(part)
+        last_owner = owner
+        field = _field(owner, part)
+        sections = _sections(field) if field is not None else []
+        owner = sections[0] if sections else None
+    return keys, last_owner if keys else model
+
+
+def _field(owner: type[BaseModel] | None, key: int | str) -> Any:
+    if owner is None:
+        return None
+    for field in owner.model_fields.values():
+        if field.alias == key:
+            return field.annotation
+    return None
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    """All sections that may stand where an annotation is."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections(part)]
+
+
+def _tag(section: type[BaseModel]) -> str | None:
+    field = section.model_fields.get("type")
+    return str(get_args(field.annotation)[0]) if field is not None else None
+
+
+def _message(detail: ErrorDetails, keys: Sequence[int | str], owner: type[BaseModel] | None) -> str:
+    kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+    match kind:
+        case "extra_forbidden":
+            known = (
+                [field.alias or name for name, field in owner.model_fields.items()] if owner else []
+            )
+            return unknown_key(str(keys[-1]), known)
+        case "missing":
+            return "is missing; write a value for it"
+        case "literal_error":
+            return f"{shown(given)} is not known; write one of {_list(context['expected'])}"
+        case "union_tag_invalid":
+            return (
+                f"has type {shown(context['tag'])}; write one of {_list(context['expected_tags'])}"
+            )
+        case "value_error":
+            return f"{_quoted(given)}{context['error']}"
+        case "greater_than_equal" | "less_than_equal":
+            limit, word = (
+                (context["ge"], "at least")
+                if kind == "greater_than_equal"
+                else (context["le"], "at most")
+            )
+            return f"{shown(given)} is out of range; write {word} {limit:g}"
+        case "string_pattern_mismatch":
+            return f"{shown(given)} does not match {context['pattern']}; write a value that does"
+        case "string_too_short" | "too_short":
+            return f"{shown(given)} is empty; write a value, or remove the key"
+        case _:
+            return f"{shown(given)} {_wrong_type(kind)}"
+
+
+_EXPECTED_TYPES: Final[Mapping[str, str]] = {
+    "string_type": 'is not text; write text (in quotes, such as "3", if it looks like a number)',
+    "int_type": "is not a whole number; write one, without quotes",
+    "float_type": "is not a number; write one, without quotes",
+    "bool_type": "is neither true nor false; write one of them, without quotes",
+    "tuple_type": "is not a list; write a list, each item after a dash",
+    "dict_type": "is not a mapping; write key: value pairs beneath it",
+    "model_type": "is not a mapping; write key: value pairs beneath it",
+    "model_attributes_type": "is not a mapping; write key: value pairs beneath it",
+}
+
+
+def _wrong_type(kind: str) -> str:
+    return _EXPECTED_TYPES.get(kind, f"is of the wrong kind ({kind.replace('_', ' ')})")
+
+
+def _quoted(given: object) -> str:
+    # A section's own rule is about several keys: quoting the whole mapping would bury it.
+    return "" if isinstance(given, Mapping) else f"{shown(given)} "
+
+
+def _list(expected: str) -> str:
+    return expected.replace("'", "").replace(" or ", ", ")
+
+
+def unknown_key(key: str, known: Sequence[str]) -> str:
+    """The message for a key that does not exist: the nearest one that does, or all of them."""
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if near:
+        return f"is not a known key; did you mean {near[0]}?"
+    return f"is not a known key; remove it, or write one of {', '.join(sorted(known))}"

@@ -1,0 +1,148 @@
+"""The only reader of `pulumi.Config`: from raw values to a checked `StackConfig`, or all errors."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime import config as pulumi_config
+from pydantic import ValidationError
+
+from . import rules, secrets
+from .errors import ConfigError, Finding, findings_of, unknown_key
+from .object_store import ManagedStoreConfig
+from .platform import Environment
+from .retention import expire_days
+from .secrets import SECRET_KEYS, Secrets
+from .stack import StackConfig
+
+PREFIX = "tracing:"
+
+_IGNORED_NAMESPACES = ("kubernetes", "minio", "grafana", "random")
+
+_NO_EFFECT = (
+    "has no effect, because this program makes its own providers; remove it "
+    "(the cluster is tracing:kubernetes.context)"
+)
+_NESTED_SECRET = (
+    "holds a secret (secure: ...) within it; each secret is a setting of its own, one of "
+    + ", ".join(PREFIX + key for key in SECRET_KEYS)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A stack's configuration, checked."""
+
+    stack: StackConfig
+    environment: Environment
+    secrets: Secrets
+
+    @property
+    def namespaces(self) -> set[str]:
+        """Names of all namespaces that the stack's components use."""
+        return set(rules.namespaces_of(self.stack).values())
+
+    @property
+    def expire_days(self) -> int | None:
+        """Days after which the bucket deletes objects; `None` where that is not this stack's."""
+        store = self.stack.object_store
+        if not isinstance(store, ManagedStoreConfig):
+            return None
+        return expire_days(store.lifecycle, self.stack.tempo.block_retention)
+
+
+def load() -> Loaded:
+    """The configuration of the stack that Pulumi is running.
+
+    Raises ConfigError, with every mistake in it, before any resource can have been registered.
+    """
+    # Pulumi's public API only asks for one key at a time; unknown keys can only be refused by
+    # looking at all of them.
+    raw = dict(pulumi_config.CONFIG.get())
+    secret_keys = {key for key in raw if pulumi_config.is_config_secret(key)}
+    name = pulumi.get_stack()
+    stack = parse(raw, stack=name, secret_keys=secret_keys)
+    return Loaded(
+        stack=stack,
+        environment=rules.environment_of(stack, name),
+        secrets=Secrets.load(pulumi.Config("tracing")),
+    )
+
+
+def parse(raw: Mapping[str, Any], *, stack: str, secret_keys: set[str]) -> StackConfig:
+    """Checks the configuration of a stack by full key (`tracing:tempo`, ...).
+
+    Values are as Pulumi hands them on (text, or JSON as text) or as they stand in the stack file.
+    Raises ConfigError.
+    """
+    config, findings, invalid = _sections(raw, secret_keys)
+    findings += rules.check(config, rules.environment_of(config, stack), invalid)
+    if not {"object_store", "grafana"} & set(invalid):
+        findings += secrets.check(config, raw, secret_keys)
+    if findings:
+        raise ConfigError(stack, findings)
+    return config
+
+
+def required_secrets(raw: Mapping[str, Any]) -> list[str]:
+    """Full keys of the secrets that a stack needs but does not hold.
+
+    For the sandbox, which fills them with placeholders. Of sections that are wrong only the
+    defaults are looked at: `load` will say what is wrong with them.
+    """
+    config, _, _ = _sections(raw, set())
+    return [PREFIX + key for key in secrets.needed(config) if PREFIX + key not in raw]
+
+
+def _sections(
+    raw: Mapping[str, Any], secret_keys: set[str]
+) -> tuple[StackConfig, list[Finding], list[str]]:
+    """Each top-level key checked on its own, so that one mistake hides no other.
+
+    The configuration (defaults for what is wrong), the findings, and the fields that are wrong.
+    """
+    fields = {field.alias or name: name for name, field in StackConfig.model_fields.items()}
+    findings = []
+    values: dict[str, Any] = {}
+    invalid: list[str] = []
+    for full_key in sorted(raw):
+        namespace, _, key = full_key.partition(":")
+        if namespace in _IGNORED_NAMESPACES:
+            findings.append(Finding(full_key, _NO_EFFECT))
+        elif namespace != "tracing" or key in SECRET_KEYS:
+            continue
+        elif key not in fields:
+            findings.append(Finding(full_key, unknown_key(key, [*fields, *SECRET_KEYS])))
+        elif full_key in secret_keys:
+            invalid.append(fields[key])
+            findings.append(Finding(full_key, _NESTED_SECRET))
+        else:
+            section = json.dumps({key: _decoded(raw[full_key])})
+            try:
+                parsed = StackConfig.model_validate_json(section)
+                values[fields[key]] = getattr(parsed, fields[key])
+            except ValidationError as error:
+                invalid.append(fields[key])
+                findings += findings_of(error, StackConfig)
+    return StackConfig().model_copy(update=values), findings, invalid
+
+
+def _decoded(value: Any) -> Any:
+    """A top-level value as JSON, which is how Pulumi hands structured values on.
+
+    A key with nothing behind its colon is YAML's null; it means what leaving it out means.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return value
+    return {} if value is None else _without_nulls(value)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value

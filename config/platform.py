@@ -1,0 +1,41 @@
+"""Settings of the whole stack: the cluster it is for, its namespaces, where charts come from."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Section
+from .kinds import DnsLabel, NonEmpty, Quantity, Sha256
+
+Environment = Literal["dev", "staging", "prod"]
+
+
+class KubernetesConfig(Section):
+    """The cluster that the stack is applied to."""
+
+    context: NonEmpty | None = None
+    """Context of the kubeconfig. Required outside `dev`; in `dev` the current context is used."""
+    kubeconfig: NonEmpty | None = None
+    """Path of the kubeconfig file; the usual places ($KUBECONFIG, ~/.kube/config) if not given."""
+    existing_namespaces: tuple[DnsLabel, ...] = ()
+    """Namespaces that are there already and not this stack's to create or delete."""
+
+
+class ChartsConfig(Section):
+    """Where Helm charts are loaded from."""
+
+    directory: NonEmpty | None = None
+    """Directory of chart archives (`<name>-<version>.tgz`), relative to the project: for sites
+    without internet access. Each archive's SHA-256 is checked before use. Without it, charts come
+    from their repositories."""
+    digests: dict[NonEmpty, Sha256] = Field(default_factory=dict)
+    """SHA-256 by archive name, for archives that your site repackaged: replaces the pinned one."""
+
+
+class ComputeResources(Section):
+    """CPU and memory of one container; the memory request is also its limit."""
+
+    cpu: Quantity | None = None
+    """CPU request, such as 500m or 2."""
+    memory: Quantity | None = None
+    """Memory request and limit, such as 1Gi."""

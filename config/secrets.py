@@ -1,0 +1,119 @@
+"""The stack's secrets: which there are, which a stack needs, and how the program gets them.
+
+Each secret is a configuration value of its own, because Pulumi keeps whole values secret, not
+parts of one: `require_object` would hand a nested secret to the program as plain text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+
+from .errors import Finding
+from .object_store import ExternalMinioConfig, MinioConfig, S3Config
+from .stack import StackConfig
+
+SECRET_KEYS: Final[Mapping[str, str]] = {
+    "objectStoreRootPassword": "password of the object store's root user or administrator; "
+    "generated for an in-cluster MinIO if not given",
+    "objectStoreAccessKey": "access key of an `s3` store",
+    "objectStoreSecretKey": "secret key of Tempo's user in the store; generated if not given, "
+    "except for an `s3` store",
+    "grafanaAuth": "service-account token, or user:password, of Grafana",
+}
+"""Every secret a stack file may hold, without the `tracing:` prefix, and what it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """The stack's secrets as secret outputs; `None` where the stack holds none."""
+
+    object_store_root_password: pulumi.Output[str] | None
+    object_store_access_key: pulumi.Output[str] | None
+    object_store_secret_key: pulumi.Output[str] | None
+    grafana_auth: pulumi.Output[str] | None
+
+    def require_grafana_auth(self) -> pulumi.Output[str]:
+        """The credential of Grafana's API; `check` refuses a stack that lacks it."""
+        if self.grafana_auth is None:
+            raise ValueError("a stack with Grafana needs tracing:grafanaAuth")
+        return self.grafana_auth
+
+    @classmethod
+    def load(cls, config: pulumi.Config) -> "Secrets":
+        """Reads each secret on its own, so that it stays an output marked secret."""
+        return cls(
+            object_store_root_password=config.get_secret("objectStoreRootPassword"),
+            object_store_access_key=config.get_secret("objectStoreAccessKey"),
+            object_store_secret_key=config.get_secret("objectStoreSecretKey"),
+            grafana_auth=config.get_secret("grafanaAuth"),
+        )
+
+
+def needed(stack: StackConfig) -> dict[str, str]:
+    """The secrets that this stack can't do without, and why."""
+    keys: dict[str, str] = {}
+    match stack.object_store:
+        case ExternalMinioConfig(root_user=user):
+            keys["objectStoreRootPassword"] = f"the store is managed as its administrator '{user}'"
+        case S3Config():
+            keys["objectStoreAccessKey"] = "the store's keys are given, not managed"
+            keys["objectStoreSecretKey"] = "the store's keys are given, not managed"
+        case MinioConfig():
+            pass
+    if stack.grafana is not None:
+        keys["grafanaAuth"] = "data sources are written through Grafana's API"
+    return keys
+
+
+def check(stack: StackConfig, raw: Mapping[str, Any], secret_keys: set[str]) -> list[Finding]:
+    """What is wrong with the secrets of a stack: missing, without use, or in plain text.
+
+    `raw` holds the configuration by full key (`tracing:...`); no value of it is ever shown.
+    """
+    findings = []
+    needs = needed(stack)
+    for key, reason in needs.items():
+        if f"tracing:{key}" not in raw:
+            findings.append(
+                Finding(
+                    f"tracing:{key}",
+                    f"is missing ({reason}); run: pulumi config set --secret tracing:{key}",
+                )
+            )
+    for key in SECRET_KEYS:
+        if f"tracing:{key}" not in raw:
+            continue
+        if f"tracing:{key}" not in secret_keys:
+            findings.append(
+                Finding(
+                    f"tracing:{key}",
+                    "stands in the stack file in plain text; change it where it is used, then "
+                    f"run: pulumi config set --secret tracing:{key}",
+                )
+            )
+        if not _used(key, stack):
+            findings.append(
+                Finding(
+                    f"tracing:{key}",
+                    "is not used by this stack; run: pulumi config rm tracing:" + key,
+                )
+            )
+        elif raw[f"tracing:{key}"] == "":
+            findings.append(
+                Finding(
+                    f"tracing:{key}",
+                    f"is empty; run: pulumi config set --secret tracing:{key}",
+                )
+            )
+    return findings
+
+
+def _used(key: str, stack: StackConfig) -> bool:
+    if key in needed(stack):
+        return True
+    return {
+        "objectStoreRootPassword": isinstance(stack.object_store, MinioConfig),
+        "objectStoreSecretKey": True,
+    }.get(key, False)

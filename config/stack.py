@@ -1,0 +1,35 @@
+"""The whole configuration of a stack: one field for each `tracing:` key."""
+
+from pydantic import Field
+
+from .base import Section
+from .collector import CollectorConfig
+from .grafana import GrafanaConfig, LokiConfig, PrometheusConfig
+from .harness import HarnessConfig
+from .linkerd import LinkerdConfig
+from .object_store import MinioConfig, ObjectStoreConfig
+from .platform import ChartsConfig, Environment, KubernetesConfig
+from .tempo import TempoConfig
+from .traefik import TraefikConfig
+
+
+class StackConfig(Section):
+    """One stack: one tracing platform on one Kubernetes cluster.
+
+    A component that is `None` is not part of the stack.
+    """
+
+    environment: Environment | None = None
+    """How strict to be. If not given: the stack's name where that is dev, staging or prod; `prod`
+    for every other name."""
+    kubernetes: KubernetesConfig = KubernetesConfig()
+    charts: ChartsConfig = ChartsConfig()
+    object_store: ObjectStoreConfig = MinioConfig()
+    tempo: TempoConfig = TempoConfig()
+    collector: CollectorConfig | None = None
+    traefik: TraefikConfig | None = None
+    linkerd: LinkerdConfig | None = None
+    harness: HarnessConfig | None = None
+    grafana: GrafanaConfig | None = Field(default=None)
+    loki: LokiConfig | None = None
+    prometheus: PrometheusConfig | None = None

@@ -1,0 +1,139 @@
+"""`kubectl port-forward` for as long as an update runs, and not a moment longer.
+
+The provider of an in-cluster store has to reach it from where Pulumi runs, also after the program
+itself has ended: that is when the engine deletes. So the forward belongs to a process of its own,
+which watches the engine: when that ends, in whatever way (done, Ctrl-C, killed), it ends kubectl.
+"""
+
+import argparse
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc
+import pulumi
+from pulumi import Input, Output
+from pulumi.runtime.settings import SETTINGS
+
+READY_TIMEOUT_SECONDS: Final = 60
+POLL_SECONDS: Final = 0.2
+ADDRESS: Final = "127.0.0.1"
+
+
+class PortForwardError(pulumi.RunError):
+    """The forward could not be opened; the message says what kubectl said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortForward:
+    """How to forward to a workload of one cluster."""
+
+    local_port: int
+    remote_port: int
+    context: str | None
+    kubeconfig: str | None
+
+    def open(self, namespace: Input[str], workload: Input[str]) -> Output[None]:
+        """Resolves, in an update, once the local port answers; in a preview nothing is started."""
+        return Output.all(namespace, workload).apply(lambda it: self._open(it[0], it[1]))
+
+    async def _open(self, namespace: str, workload: str) -> None:
+        if pulumi.runtime.is_dry_run():
+            return
+        if _answers(self.local_port):
+            raise PortForwardError(
+                f"port {self.local_port} of {ADDRESS} is taken, so the object store can't be "
+                "forwarded to it; end what uses it, or write another port under "
+                "tracing:objectStore.admin.portForward.localPort"
+            )
+        watcher = subprocess.Popen(
+            [
+                sys.executable,
+                str(Path(__file__).resolve()),
+                f"--engine={_engine_address()}",
+                "--",
+                *self._command(namespace, workload),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Ctrl-C goes to the whole process group; the engine still needs the forward while it
+            # finishes what is under way.
+            start_new_session=True,
+        )
+        for _ in range(int(READY_TIMEOUT_SECONDS / POLL_SECONDS)):
+            if watcher.poll() is not None:
+                break
+            if _answers(self.local_port):
+                return
+            await asyncio.sleep(POLL_SECONDS)
+        watcher.terminate()
+        said = watcher.stderr.read().strip() if watcher.stderr is not None else ""
+        raise PortForwardError(
+            f"kubectl port-forward to {workload} in namespace {namespace} did not answer on port "
+            f"{self.local_port}: {said or 'no word from kubectl'}"
+        )
+
+    def _command(self, namespace: str, workload: str) -> list[str]:
+        command = ["kubectl", "port-forward", f"--namespace={namespace}", f"--address={ADDRESS}"]
+        if self.context is not None:
+            command.append(f"--context={self.context}")
+        if self.kubeconfig is not None:
+            command.append(f"--kubeconfig={self.kubeconfig}")
+        return [*command, workload, f"{self.local_port}:{self.remote_port}"]
+
+
+def _engine_address() -> str:
+    """`host:port` of the engine that runs this program.
+
+    The SDK keeps the connection but not its address, in either way a program can be started (by
+    the language host, or inline); the connection knows.
+    """
+    return SETTINGS.engine.Log._channel.target().decode()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(POLL_SECONDS)
+        return probe.connect_ex((ADDRESS, port)) == 0
+
+
+def watch(engine: str, command: list[str]) -> int:
+    """Runs `command` until it ends or the engine at `engine` (host:port) is gone."""
+    try:
+        forward = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    except FileNotFoundError:
+        print(f"{command[0]} is not installed or not on PATH", file=sys.stderr)
+        return 127
+    gone = threading.Event()
+    channel = grpc.insecure_channel(engine)
+
+    def seen(state: grpc.ChannelConnectivity) -> None:
+        # The first connection comes up in READY; whatever follows it means the engine ended.
+        nonlocal connected
+        if state is grpc.ChannelConnectivity.READY:
+            connected = True
+        elif connected or state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            gone.set()
+
+    connected = False
+    channel.subscribe(seen, try_to_connect=True)
+    while forward.poll() is None and not gone.wait(POLL_SECONDS):
+        pass
+    if forward.poll() is None:
+        forward.terminate()
+    return forward.wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=watch.__doc__)
+    parser.add_argument("--engine", required=True)
+    parser.add_argument("command", nargs="+")
+    arguments = parser.parse_args()
+    sys.exit(watch(arguments.engine, arguments.command))
