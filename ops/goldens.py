@@ -1,0 +1,63 @@
+"""What each stack tells Helm and Grafana, as files to be read in a review.
+
+A change of a default or of a values function shows here, for every stack that it reaches; nobody
+has to run anything to see it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ops.registrations import Recorded
+from ops.stack_files import ROOT, STACK_FILES, recorded
+
+NAME = "goldens"
+HELP = "write the Helm values and data sources of every stack into tests/golden/"
+GENERATES = "tests/golden/"
+
+GOLDEN: Final = ROOT / "tests/golden"
+
+
+def golden_file(stack: str) -> Path:
+    """Where a stack's golden stands."""
+    return GOLDEN / f"{stack}.yaml"
+
+
+def golden(stack: str) -> str:
+    """The golden of a stack as it is checked in."""
+    document = _document(recorded(stack))
+    return yaml.safe_dump(document, sort_keys=True, width=100)
+
+
+def _document(run: Recorded) -> dict[str, Any]:
+    document: dict[str, Any] = {f"release {name}": v for name, v in run.helm_values().items()}
+    for resource in run.resources:
+        if resource.type == "kubernetes:helm.cattle.io/v1:HelmChartConfig":
+            document[f"values {resource.name}"] = yaml.safe_load(
+                resource.inputs["spec"]["valuesContent"]
+            )
+        if resource.type == "grafana:oss/dataSource:DataSource":
+            encoded = json.loads(resource.inputs["jsonDataEncoded"])
+            document[f"data source {resource.name}"] = resource.inputs | {
+                "jsonDataEncoded": encoded
+            }
+    for output in ("harnessValues", "linkerdValues"):
+        if output in run.outputs:
+            document[f"output {output}"] = yaml.safe_load(run.outputs[output])
+    return document
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write all goldens; read the diff before you commit it."""
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for stack in STACK_FILES:
+        golden_file(stack).write_text(golden(stack), encoding="utf-8")

@@ -1,0 +1,38 @@
+"""The stack files of the repository: the platform's own stacks and the examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+import config
+from ops.registrations import Recorded, record
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+STACK_FILES: Final = {
+    "dev": ROOT / "Pulumi.dev.yaml",
+    "staging": ROOT / "Pulumi.staging.yaml",
+    "prod": ROOT / "Pulumi.prod.yaml",
+    "harness": ROOT / "examples/harness/Pulumi.harness.yaml",
+    "picluster": ROOT / "examples/picluster/Pulumi.picluster.yaml",
+}
+"""Every stack file that is checked in, by the stack's name."""
+
+
+def settings(stack: str) -> dict[str, Any]:
+    """What stands in a stack's file, by full key."""
+    return yaml.safe_load(STACK_FILES[stack].read_text(encoding="utf-8"))["config"]
+
+
+def placeholders(raw: dict[str, Any]) -> dict[str, str]:
+    """A value for each secret that a stack needs and its file does not hold."""
+    return {key: f"placeholder of {key}" for key in config.required_secrets(raw)}
+
+
+def recorded(stack: str) -> Recorded:
+    """What a stack registers, as its file stands."""
+    raw = settings(stack)
+    return record(stack, raw, placeholders(raw))
