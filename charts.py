@@ -116,7 +116,8 @@ def _ref(chart: Chart, source: ChartsConfig) -> ChartRef:
     _check(archive, source.digests.get(chart.archive_name, chart.sha256))
     # The path as configured, not an absolute one: that would differ between two machines, and
     # every preview on the other one would show a change.
-    return ChartRef(chart=f"./{archive}", version=chart.version, repository=None)
+    path = str(archive) if archive.is_absolute() else f"./{archive}"
+    return ChartRef(chart=path, version=chart.version, repository=None)
 
 
 def _check(archive: Path, expected: str | None) -> None:

@@ -31,7 +31,7 @@ class Collector(pulumi.ComponentResource):
         super().__init__("tracing:index:Collector", name, None, opts)
         settings = args.settings
         release = helm_release(
-            name,
+            f"{name}-release",
             chart=args.chart,
             release_name=settings.release_name,
             namespace=args.namespace,

@@ -38,7 +38,7 @@ class Harness(pulumi.ComponentResource):
         self.values = as_yaml(overrides)
         if args.chart is not None and args.namespace is not None:
             helm_release(
-                name,
+                f"{name}-release",
                 chart=args.chart,
                 release_name=args.settings.release_name,
                 namespace=args.namespace,

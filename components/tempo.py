@@ -48,7 +48,7 @@ class Tempo(pulumi.ComponentResource):
         super().__init__("tracing:index:Tempo", name, None, opts)
         settings = args.settings
         release = helm_release(
-            name,
+            f"{name}-release",
             chart=args.chart,
             release_name=settings.release_name,
             namespace=args.namespace,

@@ -36,7 +36,7 @@ class Traefik(pulumi.ComponentResource):
         self.log_format = LOG_FORMAT
         if args.chart is not None and args.namespace is not None:
             helm_release(
-                name,
+                f"{name}-release",
                 chart=args.chart,
                 release_name=args.settings.release_name,
                 namespace=args.namespace,

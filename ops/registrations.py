@@ -57,9 +57,9 @@ class Recorded:
         return found[0]
 
     def helm_values(self) -> dict[str, dict[str, Any]]:
-        """The values of each Helm release, by the resource's name."""
+        """The values of each Helm release, by the name of its component."""
         return {
-            resource.name: resource.inputs["values"]
+            resource.parent: resource.inputs["values"]
             for resource in self.resources
             if resource.type == RELEASE
         }
