@@ -67,14 +67,18 @@ def _output(name: str, path: str) -> Callable[[Recorded], Any]:
 
 
 def _dig(value: Any, path: str) -> Any:
+    value = _unsealed(value)
     for key in path.split("/"):
-        if isinstance(value, dict) and SECRET_MARK in value:
-            value = value["value"]
         if isinstance(value, list):
             value = value[int(key)] if int(key) < len(value) else None
         else:
             value = value.get(key) if isinstance(value, dict) else None
+        value = _unsealed(value)
     return value
+
+
+def _unsealed(value: Any) -> Any:
+    return value["value"] if isinstance(value, dict) and SECRET_MARK in value else value
 
 
 def _argument(name: str) -> Callable[[Recorded], Any]:
@@ -203,8 +207,7 @@ HARNESS: Final[Sequence[Value]] = (
         documented="http://tempo-distributed-gateway.tempo.svc.cluster.local:80/",
         registered=_at("grafana-tempo", "url"),
         today="http://tempo-distributed-gateway.tempo.svc.cluster.local:80",
-        why="The same address: Grafana takes the slash away, and a preview would show it as a "
-        "change for ever.",
+        why="The same address; the program writes addresses without a path.",
     ),
     Value(
         setting="helm install opentelemetry-collector: name",
@@ -415,7 +418,7 @@ PICLUSTER: Final[Sequence[Value]] = (
         documented=True,
         registered=lambda run: (
             _at("store-access", "stringData/MINIO_SECRET_ACCESS_KEY")(run)
-            == _at("store-user", "secret/value")(run)
+            == _at("store-user", "secret")(run)
         ),
     ),
     *_workload_values(),
