@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,8 @@ from pulumi import Input, Output
 from pulumi.runtime.settings import SETTINGS
 
 READY_TIMEOUT_SECONDS: Final = 60
+FREE_TIMEOUT_SECONDS: Final = 10
+"""How long the forward of an update that has just ended may take to end as well."""
 POLL_SECONDS: Final = 0.2
 ADDRESS: Final = "127.0.0.1"
 
@@ -45,7 +48,7 @@ class PortForward:
     async def _open(self, namespace: str, workload: str) -> None:
         if pulumi.runtime.is_dry_run():
             return
-        if _answers(self.local_port):
+        if not await _until(FREE_TIMEOUT_SECONDS, lambda: not _answers(self.local_port)):
             raise PortForwardError(
                 f"port {self.local_port} of {ADDRESS} is taken, so the object store can't be "
                 "forwarded to it; end what uses it, or write another port under "
@@ -67,12 +70,12 @@ class PortForward:
             # finishes what is under way.
             start_new_session=True,
         )
-        for _ in range(int(READY_TIMEOUT_SECONDS / POLL_SECONDS)):
-            if watcher.poll() is not None:
-                break
-            if _answers(self.local_port):
-                return
-            await asyncio.sleep(POLL_SECONDS)
+        await _until(
+            READY_TIMEOUT_SECONDS,
+            lambda: watcher.poll() is not None or _answers(self.local_port),
+        )
+        if watcher.poll() is None and _answers(self.local_port):
+            return
         watcher.terminate()
         said = watcher.stderr.read().strip() if watcher.stderr is not None else ""
         raise PortForwardError(
@@ -96,6 +99,15 @@ def _engine_address() -> str:
     the language host, or inline); the connection knows.
     """
     return SETTINGS.engine.Log._channel.target().decode()
+
+
+async def _until(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Waits for a condition; whether it came true within the time."""
+    for _ in range(int(seconds / POLL_SECONDS)):
+        if condition():
+            return True
+        await asyncio.sleep(POLL_SECONDS)
+    return condition()
 
 
 def _answers(port: int) -> bool:

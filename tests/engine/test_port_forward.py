@@ -1,0 +1,90 @@
+"""The way to an in-cluster store: there during updates, and only then."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.stack_files import ROOT
+from sandbox import Sandbox, SandboxError
+
+PORT = 19000
+DEADLINE_SECONDS = 30
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with Sandbox(ROOT, "dev") as sandbox:
+        yield sandbox
+
+
+def closed(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def comes_true(condition) -> bool:
+    """Whether a condition comes true before the deadline."""
+    again = threading.Event()
+    for _ in range(DEADLINE_SECONDS * 10):
+        if condition():
+            return True
+        again.wait(0.1)
+    return False
+
+
+def replace_kubectl(box: Sandbox, script: str) -> None:
+    kubectl = box.directory / "bin" / "kubectl"
+    kubectl.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    kubectl.chmod(0o755)
+
+
+def test_the_forward_ends_with_the_update(box: Sandbox) -> None:
+    box.up()
+    assert comes_true(lambda: closed(PORT))
+
+
+def test_a_preview_never_starts_it(box: Sandbox, tmp_path: Path) -> None:
+    replace_kubectl(box, f"touch {tmp_path}/started; exit 1")
+    box.preview()
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_destroy_never_needs_it(box: Sandbox, tmp_path: Path) -> None:
+    box.up()
+    replace_kubectl(box, f"touch {tmp_path}/started; exit 1")
+    box.destroy()
+    assert not (tmp_path / "started").exists()
+    assert box.cloud.objects() == []
+
+
+def test_what_kubectl_says_is_what_the_user_reads_and_a_rerun_converges(box: Sandbox) -> None:
+    script = (box.directory / "bin" / "kubectl").read_text("utf-8")
+    replace_kubectl(box, "echo 'error: pod is not running' >&2; exit 1")
+    with pytest.raises(SandboxError) as refused:
+        box.up()
+    assert "error: pod is not running" in str(refused.value)
+    assert "Traceback" not in str(refused.value)
+    (box.directory / "bin" / "kubectl").write_text(script, "utf-8")
+    box.up()
+    assert box.preview().changes == {}
+
+
+def test_a_port_that_is_taken_is_named_with_the_setting_that_changes_it(box: Sandbox) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        box.set_config("tracing:objectStore", {"admin": {"portForward": {"localPort": port}}})
+        with pytest.raises(SandboxError, match=r"portForward\.localPort") as refused:
+            box.up()
+        assert str(port) in str(refused.value)
+
+
+def test_another_local_port_is_no_change_of_what_is_in_the_store(box: Sandbox) -> None:
+    box.up()
+    box.set_config("tracing:objectStore", {"admin": {"portForward": {"localPort": 19001}}})
+    changed = {step.name: step.op for step in box.preview().changed()}
+    assert set(changed) <= {"store-admin"}
