@@ -1,0 +1,94 @@
+# The commands of this project; `make` lists them. Each does its own set-up.
+#   STACK=dev       the stack: dev, staging, prod
+#   ARGS=...        more arguments for the command behind the target, e.g. make up ARGS='--diff'
+#   PYTHON=...      the Python (3.11 or newer) that .venv is made with
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+STACK ?= dev
+ARGS ?=
+DIRECTORY ?= charts
+
+python := .venv/bin/python
+# A command that can't reach the internet stalls on the check for a newer CLI.
+export PULUMI_SKIP_UPDATE_CHECK := true
+# The same for pyright's check for a newer version of itself.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# Exported for tools/setup.sh only where it was given: an empty PYTHON would be taken for a name.
+ifdef PYTHON
+export PYTHON
+endif
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+.PHONY: demo
+demo: setup ## a stack's life in the sandbox: preview, up, a change, destroy; no cluster needed
+	@$(python) -m sandbox demo --stack "$(STACK)" $(ARGS)
+
+.PHONY: test
+test: setup lint types ## everything that can be checked on this machine
+	@# Before pytest, which would hide minutes of building. Without an engine the tests that need it are skipped.
+	@$(python) -m ops engine || true
+	$(python) -m pytest -rs $(ARGS)
+
+.PHONY: lint
+lint: setup ## lint and format check
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+
+.PHONY: types
+types: setup ## type check
+	$(python) -m pyright --pythonpath $(python)
+
+.PHONY: format
+format: setup ## format, and fix what lint can fix
+	$(python) -m ruff check --fix-only .
+	$(python) -m ruff format .
+
+# The interpreter of .venv comes first on PATH: plug-ins and the language host find it there.
+define pulumi
+	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
+	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" "$$pulumi" $@ --stack "$(STACK)" $(ARGS)
+endef
+
+.PHONY: preview up refresh destroy
+preview: setup ## `pulumi preview` of STACK, on the real cluster
+	$(pulumi)
+up: setup ## `pulumi up` of STACK
+	$(pulumi)
+refresh: setup ## `pulumi refresh` of STACK
+	$(pulumi)
+destroy: setup ## `pulumi destroy` of STACK
+	$(pulumi)
+
+.PHONY: generate
+generate: setup ## write again what is generated from the code: schema, configuration table, goldens
+	$(python) -m ops generate
+
+.PHONY: charts
+charts: setup ## download the pinned charts into DIRECTORY=charts and check their digests
+	@$(python) -m ops charts --directory "$(DIRECTORY)"
+
+.PHONY: bench
+bench: setup ## what the program costs beside an empty one
+	@$(python) -m bench startup $(ARGS)
+
+.PHONY: lock
+lock: setup ## bring the locks in line with requirements.in and requirements-dev.in (UPGRADE=1: newest of the rest)
+	$(lock) requirements.in --output-file requirements.txt
+	$(lock) --constraints requirements.txt requirements-dev.in --output-file requirements-dev.txt
+lock = $(python) -m uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+.PHONY: setup
+setup: ## .venv as requirements-dev.txt has it; every target does this by itself
+	@tools/setup.sh
+
+.PHONY: clean
+clean: ## remove .venv and the tools' caches in this directory
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
