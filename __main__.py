@@ -1,7 +1,7 @@
 """The tracing platform of one stack: load, wire, export. Data flows from top to bottom."""
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes import Provider
 
 import charts
 import config
@@ -20,7 +20,7 @@ loaded = config.load()
 stack, secrets = loaded.stack, loaded.secrets
 chart = charts.locate(stack)
 
-cluster = k8s.Provider(
+cluster = Provider(
     "kubernetes",
     context=stack.kubernetes.context,
     kubeconfig=stack.kubernetes.kubeconfig,

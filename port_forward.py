@@ -19,7 +19,7 @@ from typing import Final
 import grpc
 import pulumi
 from pulumi import Input, Output
-from pulumi.runtime.settings import SETTINGS
+from pulumi.runtime.settings import get_engine
 
 READY_TIMEOUT_SECONDS: Final = 60
 FREE_TIMEOUT_SECONDS: Final = 10
@@ -98,7 +98,10 @@ def _engine_address() -> str:
     The SDK keeps the connection but not its address, in either way a program can be started (by
     the language host, or inline); the connection knows.
     """
-    return SETTINGS.engine.Log._channel.target().decode()
+    engine = get_engine()
+    if engine is None:
+        raise PortForwardError("the program runs without an engine; nothing can be forwarded")
+    return vars(engine.Log)["_channel"].target().decode()
 
 
 async def _until(seconds: float, condition: Callable[[], bool]) -> bool:

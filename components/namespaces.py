@@ -4,8 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
 from pulumi import Input, ResourceOptions
+
+from .kubernetes_object import KubernetesObject, object_metadata
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +38,16 @@ class Namespaces(pulumi.ComponentResource):
                 continue
             # The logical name is the namespace's own, not a component's: two components that
             # part ways later must not make the engine replace (and so empty) the namespace.
-            resource = k8s.core.v1.Namespace(
-                f"namespace-{namespace}", metadata={"name": namespace}, opts=child
+            resource = KubernetesObject(
+                f"namespace-{namespace}",
+                {
+                    "apiVersion": "v1",
+                    "kind": "Namespace",
+                    "metadata": object_metadata(namespace),
+                },
+                child,
             )
-            self.names[namespace] = resource.metadata.name
+            self.names[namespace] = resource.physical_name
         self.register_outputs({"names": sorted(set(args.names))})
 
     def get(self, namespace: str) -> Input[str] | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import pulumi
-import pulumi_kubernetes as k8s
 import pulumi_minio as minio
 import pulumi_random as random
 from pulumi import Input, Output, ResourceOptions
@@ -14,6 +13,7 @@ from pulumi import Input, Output, ResourceOptions
 from config.object_store import ManagedStoreConfig, StoreConfig
 
 from .contracts import S3Access, StoreAdmin, StoreServer
+from .kubernetes_object import KubernetesObject, object_metadata
 
 TEMPO_ACTIONS: Final = (
     "s3:PutObject",
@@ -66,11 +66,15 @@ class ObjectStore(pulumi.ComponentResource):
             raise ValueError("a store without an admin API needs its keys given")
 
         variables = ("MINIO_ACCESS_KEY_ID", "MINIO_SECRET_ACCESS_KEY")
-        secret = k8s.core.v1.Secret(
+        secret = KubernetesObject(
             f"{name}-access",
-            metadata={"name": settings.secret_name, "namespace": args.namespace},
-            string_data=dict(zip(variables, (access_key, secret_key), strict=True)),
-            opts=child,
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": object_metadata(settings.secret_name, args.namespace),
+                "stringData": dict(zip(variables, (access_key, secret_key), strict=True)),
+            },
+            child,
         )
         self.access = S3Access(
             endpoint=args.server.endpoint,
@@ -78,12 +82,12 @@ class ObjectStore(pulumi.ComponentResource):
             region=settings.region,
             insecure=args.server.insecure,
             path_style=args.server.path_style,
-            secret_name=secret.metadata.name,
+            secret_name=secret.physical_name,
             access_key_variable=variables[0],
             secret_key_variable=variables[1],
             ready=(secret, *ready),
         )
-        self.register_outputs({"bucket": settings.bucket, "secretName": secret.metadata.name})
+        self.register_outputs({"bucket": settings.bucket, "secretName": secret.physical_name})
 
     def _secret_key(self, name: str, given: Output[str] | None) -> Output[str]:
         if given is not None:
@@ -143,13 +147,14 @@ class ObjectStore(pulumi.ComponentResource):
         return [bucket, attachment]
 
 
-def _once_reachable(admin: StoreAdmin) -> Input[list[Input[pulumi.Resource]]] | None:
+def _once_reachable(admin: StoreAdmin) -> Output[list[Input[pulumi.Resource]]] | None:
     """What calls to the admin API have to wait for: the server itself, and the way to it."""
     server = admin.dies_with
     if admin.reachable is None or server is None:
         return None
     # Through an output, not a plain list: the engine's "created" is not yet "answers here".
-    return admin.reachable.apply(lambda _: [server])
+    servers: list[Input[pulumi.Resource]] = [server]
+    return admin.reachable.apply(lambda _: servers)
 
 
 def tempo_policy(bucket: str) -> str:

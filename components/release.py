@@ -1,11 +1,12 @@
 """A Helm release, the same way for every component."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 import pulumi
-import pulumi_kubernetes as k8s
-from pulumi import Input, ResourceOptions
+from pulumi import Input, Output, ResourceOptions
+from pulumi_kubernetes.helm.v3 import Release
 
 from .contracts import ChartRef
 
@@ -14,6 +15,14 @@ READY_TIMEOUT_SECONDS: Final = 600
 
 MAX_HISTORY: Final = 10
 """Revisions kept in the cluster, as Helm's own command line does; unlimited otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelmRelease:
+    """An installed release. What uses its name or namespace waits until its pods are ready."""
+
+    name: Output[str]
+    namespace: Output[str]
 
 
 def helm_release(
@@ -25,13 +34,13 @@ def helm_release(
     values: Mapping[str, Any],
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource] = (),
-) -> k8s.helm.v3.Release:
-    """A Release whose name is fixed.
+) -> HelmRelease:
+    """Installs a chart under a fixed name.
 
     Without a fixed name the provider appends a random suffix, which would be part of every
     Service's name.
     """
-    return k8s.helm.v3.Release(
+    release = Release(
         name,
         name=release_name,
         namespace=namespace,
@@ -42,4 +51,9 @@ def helm_release(
         timeout=READY_TIMEOUT_SECONDS,
         max_history=MAX_HISTORY,
         opts=ResourceOptions(parent=parent, depends_on=list(depends_on)),
+    )
+    return HelmRelease(
+        # Both are given, so neither can be None as the SDK's types allow.
+        name=cast("Output[str]", release.name),
+        namespace=cast("Output[str]", release.namespace),
     )

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
 from pulumi import Input, ResourceOptions
 
 from config.traefik import TraefikConfig
 
 from .contracts import ChartRef, TraceIngest, TraceLogFormat
+from .kubernetes_object import KubernetesObject, object_metadata
 from .release import helm_release
 from .values.text import as_yaml
 from .values.traefik import LOG_FORMAT, helm_chart_config_values, traefik_values
@@ -44,17 +44,16 @@ class Traefik(pulumi.ComponentResource):
                 parent=self,
             )
         else:
-            k8s.apiextensions.CustomResource(
+            values = helm_chart_config_values(args.settings, args.traces_to)
+            KubernetesObject(
                 f"{name}-chart-config",
-                api_version="helm.cattle.io/v1",
-                kind="HelmChartConfig",
-                # k3s reads only this name in this namespace.
-                metadata={"name": "traefik", "namespace": "kube-system"},
-                spec={
-                    "valuesContent": as_yaml(
-                        helm_chart_config_values(args.settings, args.traces_to)
-                    )
+                {
+                    "apiVersion": "helm.cattle.io/v1",
+                    "kind": "HelmChartConfig",
+                    # k3s reads only this name in this namespace.
+                    "metadata": object_metadata("traefik", "kube-system"),
+                    "spec": {"valuesContent": as_yaml(values)},
                 },
-                opts=ResourceOptions(parent=self),
+                ResourceOptions(parent=self),
             )
         self.register_outputs({"derivedField": self.log_format.name})

@@ -160,7 +160,8 @@ def _mesh_and_harness_find_otlp_grpc(stack: StackConfig, _: Environment) -> Iter
         if source is not None and "otlpGrpc" not in receivers:
             yield Finding(
                 f"tracing:{key}",
-                f"sends OTLP over gRPC, which is not open; add otlpGrpc to tracing:{owner}.receivers",
+                "sends OTLP over gRPC, which is not open; add otlpGrpc to "
+                f"tracing:{owner}.receivers",
             )
 
 

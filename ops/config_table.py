@@ -144,7 +144,7 @@ def _kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         if name in schema
     ]
     names = {"string": "text", "integer": "number", "object": "mapping", "boolean": "true or false"}
-    kind = names.get(schema.get("type", ""), schema.get("type", "anything"))
+    kind = names.get(schema.get("type", ""), str(schema.get("type", "anything")))
     return " ".join([kind, *limits])
 
 

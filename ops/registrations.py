@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pulumi
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import config as pulumi_config
 from pulumi.runtime import mocks, settings, sync_await
-
-import pulumi
 
 PROGRAM: Final = Path(__file__).resolve().parent.parent / "__main__.py"
 
@@ -76,7 +75,7 @@ class _Monitor(mocks.MockMonitor):
         super().__init__(_Echo())
         self.requests: list[Any] = []
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  (the protocol's name)
+    def RegisterResource(self, request: Any) -> Any:
         """Record, then answer as mocks do."""
         if request.type != "pulumi:pulumi:Stack":
             self.requests.append(request)

@@ -1,0 +1,227 @@
+"""One stack of a project, in a cloud of its own."""
+
+import importlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import yaml
+from pulumi.automation import OutputValue
+
+from ops.engine import find
+
+from . import kubectl
+from .cloud import Cloud
+from .engine import Engine, OnOutput
+from .errors import SandboxError
+from .program import Program
+from .providers import Providers
+from .result import Result
+from .settings import Settings
+
+# What a program or a provider of the SDKs might read, and reach something real with.
+_WITHHELD: Final = (
+    "ALICLOUD_",
+    "ARM_",
+    "AWS_",
+    "AZURE_",
+    "CLOUDSDK_",
+    "GCLOUD_",
+    "GOOGLE_",
+    "GRAFANA_",
+    "HELM_",
+    "K8S_",
+    "KUBE",
+    "MC_",
+    "MINIO_",
+    "PULUMI_",
+    "TF_",
+)
+
+
+class Sandbox:
+    """Previews, applies and destroys one stack with the real engine on simulated clouds."""
+
+    def __init__(
+        self,
+        project: Path = Path(),
+        stack: str = "dev",
+        directory: Path | None = None,
+        *,
+        stack_file: Path | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        """Prepare a sandbox; in a given directory, what it did before is still there.
+
+        The settings come from the project's own stack file unless another is named.
+        """
+        self._project = project.resolve()
+        self._stack = stack
+        self._temporary = directory is None
+        # Resolved, because the engine runs elsewhere and would look for a relative path there.
+        made = Path(tempfile.mkdtemp(prefix="sandbox-")) if directory is None else directory
+        self.directory = made.resolve()
+        self._workspace = self.directory / "workspace"
+        for part in (self._workspace, self._backend, self.directory / "home"):
+            part.mkdir(parents=True, exist_ok=True)
+        self.cloud = Cloud(self.directory / "cloud.json")
+        self._providers = Providers(self.cloud)
+        self._program = Program(self._project)
+        self._engine = Engine(find(progress), self._workspace, self._variables())
+        self._settings = Settings.read(stack_file or self._project / f"Pulumi.{stack}.yaml")
+        self._settings.add_missing(self._required_secrets())
+        self._unwritten = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the providers; a temporary sandbox is gone with all it made."""
+        self._providers.stop()
+        if self._temporary:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def set_config(self, key: str, value: Any, *, secret: bool = False) -> None:
+        """Set a value, on top of the stack file; dots in the key lead into an object."""
+        self._settings.set(key, value, secret=secret)
+        self._unwritten = True
+
+    def remove_config(self, key: str) -> None:
+        """Remove a value."""
+        self._settings.remove(key)
+        self._unwritten = True
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings in effect, secrets as `{secure: ...}`."""
+        return self._settings.raw
+
+    def preview(self, on_output: OnOutput | None = None) -> Result:
+        """Show what an update would do."""
+        return self._operate(["preview", "--diff"], on_output)
+
+    def up(self, on_output: OnOutput | None = None) -> Result:
+        """Apply the program."""
+        return self._operate(["up", "--yes", "--skip-preview"], on_output)
+
+    def refresh(self, on_output: OnOutput | None = None) -> Result:
+        """Bring the state up to what exists."""
+        return self._operate(["refresh", "--yes", "--skip-preview"], on_output)
+
+    def destroy(self, on_output: OnOutput | None = None) -> Result:
+        """Remove everything the stack made."""
+        return self._operate(["destroy", "--yes", "--skip-preview"], on_output)
+
+    def outputs(self) -> dict[str, OutputValue]:
+        """Return the stack's outputs, secret ones in clear and marked as such."""
+        self._prepare()
+        shown = json.loads(self._engine.run(["stack", "output", "--json", *self._selected]))
+        command = ["stack", "output", "--json", "--show-secrets", *self._selected]
+        clear = json.loads(self._engine.run(command))
+        return {
+            name: OutputValue(value=value, secret=shown[name] != value)
+            for name, value in clear.items()
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return the deployment as the engine keeps it: secrets are encrypted."""
+        if not self._checkpoint.exists():
+            return {}
+        return json.loads(self._checkpoint.read_text("utf-8"))["checkpoint"].get("latest") or {}
+
+    def resources(self) -> list[dict[str, Any]]:
+        """List the resources in the state."""
+        return self.state().get("resources") or []
+
+    @property
+    def state_files(self) -> list[Path]:
+        """Everything the engine wrote: state, backups, history, encrypted settings."""
+        kept = (self._backend, self._workspace)
+        return sorted(path for part in kept for path in part.rglob("*") if path.is_file())
+
+    @property
+    def _backend(self) -> Path:
+        return self.directory / "backend"
+
+    @property
+    def _checkpoint(self) -> Path:
+        project = self._project_file()["name"]
+        return self._backend / ".pulumi" / "stacks" / project / f"{self._stack}.json"
+
+    @property
+    def _selected(self) -> list[str]:
+        return ["--stack", self._stack]
+
+    def _operate(self, arguments: list[str], on_output: OnOutput | None) -> Result:
+        self._prepare()
+        plain = ["--color", "never", *self._selected]
+        return self._engine.operate([*arguments, *plain], self._program, on_output)
+
+    def _prepare(self) -> None:
+        """Bring the workspace up to the settings: a stack of its own, with a key of its own."""
+        if not self._unwritten:
+            return
+        file = self._workspace / f"Pulumi.{self._stack}.yaml"
+        if not self._checkpoint.exists():
+            project = {**self._project_file(), "runtime": "python"}
+            # The project may name a backend of its own; the sandbox never goes there.
+            for key in ("backend", "main", "stackConfigDir"):
+                project.pop(key, None)
+            (self._workspace / "Pulumi.yaml").write_text(yaml.safe_dump(project), "utf-8")
+            self._engine.run(["stack", "init", "--no-select", self._stack])
+        self._settings.write(file, lambda command: self._engine.run([*command, *self._selected]))
+        self._unwritten = False
+
+    def _project_file(self) -> dict[str, Any]:
+        file = self._project / "Pulumi.yaml"
+        if not file.exists():
+            raise SandboxError(f"{self._project} is not a Pulumi project: it has no Pulumi.yaml")
+        return yaml.safe_load(file.read_text("utf-8"))
+
+    def _required_secrets(self) -> list[str]:
+        """Ask the project's own configuration which secrets the stack needs beyond its file."""
+        if not (self._project / "config").is_dir():
+            return []
+        with self._program.at_home():
+            return importlib.import_module("config").required_secrets(self._settings.raw)
+
+    def _variables(self) -> Mapping[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
+        binaries = self.directory / "bin"
+        _install_kubectl(binaries)
+        home = str(self.directory / "home")
+        return {
+            **kept,
+            "HOME": home,
+            "PATH": os.pathsep.join([str(binaries), kept.get("PATH", "")]),
+            "PULUMI_HOME": home,
+            "PULUMI_BACKEND_URL": self._backend.as_uri(),
+            # Not a secret: it only ever encrypts placeholders and made-up values.
+            "PULUMI_CONFIG_PASSPHRASE": "sandbox",
+            "PULUMI_DEBUG_PROVIDERS": self._providers.addresses,
+            # Without this the CLI hides the flags for inline programs and event logs.
+            "PULUMI_DEBUG_COMMANDS": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        }
+
+
+def _install_kubectl(binaries: Path) -> None:
+    binaries.mkdir(exist_ok=True)
+    script = binaries / "kubectl"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{kubectl.__file__}" "$@"\n', "utf-8")
+    script.chmod(0o755)
