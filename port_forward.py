@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import pulumi
@@ -101,7 +101,8 @@ def _engine_address() -> str:
     engine = get_engine()
     if engine is None:
         raise PortForwardError("the program runs without an engine; nothing can be forwarded")
-    return vars(engine.Log)["_channel"].target().decode()
+    call: Any = engine.Log
+    return call._channel.target().decode()
 
 
 async def _until(seconds: float, condition: Callable[[], bool]) -> bool:

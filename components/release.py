@@ -1,12 +1,10 @@
 """A Helm release, the same way for every component."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pulumi
 from pulumi import Input, Output, ResourceOptions
-from pulumi_kubernetes.helm.v3 import Release
 
 from .contracts import ChartRef
 
@@ -17,12 +15,18 @@ MAX_HISTORY: Final = 10
 """Revisions kept in the cluster, as Helm's own command line does; unlimited otherwise."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class HelmRelease:
-    """An installed release. What uses its name or namespace waits until its pods are ready."""
+class HelmRelease(pulumi.CustomResource):
+    """An installed release; what uses its name or namespace waits until its pods are ready.
+
+    It registers what the SDK's `helm.v3.Release` registers; that is not used for the reason that
+    `KubernetesObject` gives.
+    """
 
     name: Output[str]
     namespace: Output[str]
+
+    def __init__(self, name: str, release: Mapping[str, Any], opts: ResourceOptions) -> None:
+        super().__init__("kubernetes:helm.sh/v3:Release", name, dict(release), opts)
 
 
 def helm_release(
@@ -40,20 +44,19 @@ def helm_release(
     Without a fixed name the provider appends a random suffix, which would be part of every
     Service's name.
     """
-    release = Release(
-        name,
-        name=release_name,
-        namespace=namespace,
-        chart=chart.chart,
-        version=chart.version,
-        repository_opts=None if chart.repository is None else {"repo": chart.repository},
-        values=values,
-        timeout=READY_TIMEOUT_SECONDS,
-        max_history=MAX_HISTORY,
-        opts=ResourceOptions(parent=parent, depends_on=list(depends_on)),
-    )
     return HelmRelease(
-        # Both are given, so neither can be None as the SDK's types allow.
-        name=cast("Output[str]", release.name),
-        namespace=cast("Output[str]", release.namespace),
+        name,
+        {
+            # As the SDK registers it: an update would otherwise show it as removed.
+            "compat": "true",
+            "name": release_name,
+            "namespace": namespace,
+            "chart": chart.chart,
+            "version": chart.version,
+            "values": values,
+            "timeout": READY_TIMEOUT_SECONDS,
+            "maxHistory": MAX_HISTORY,
+            **({"repositoryOpts": {"repo": chart.repository}} if chart.repository else {}),
+        },
+        ResourceOptions(parent=parent, depends_on=list(depends_on)),
     )

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from config.load import PREFIX
 from config.secrets import SECRET_KEYS
-from config.stack import StackConfig
+from ops.schema import settings_schema
 
 NAME = "config-table"
 HELP = "write the table of all settings"
@@ -43,7 +43,7 @@ class _Row:
 
 def table() -> str:
     """The whole page."""
-    tree = StackConfig.model_json_schema(by_alias=True)
+    tree = settings_schema()
     definitions = tree["$defs"]
     parts = [_INTRODUCTION]
     scalars = []
