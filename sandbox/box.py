@@ -67,13 +67,14 @@ class Sandbox:
         # Resolved, because the engine runs elsewhere and would look for a relative path there.
         made = Path(tempfile.mkdtemp(prefix="sandbox-")) if directory is None else directory
         self.directory = made.resolve()
-        self._workspace = self.directory / "workspace"
-        for part in (self._workspace, self._backend, self.directory / "home"):
+        self.workspace = self.directory / "workspace"
+        """Where the CLI runs: the project file and the stack file that it sees."""
+        for part in (self.workspace, self._backend, self.directory / "home"):
             part.mkdir(parents=True, exist_ok=True)
         self.cloud = Cloud(self.directory / "cloud.json")
         self._providers = Providers(self.cloud)
         self._program = Program(self._project)
-        self._engine = Engine(find(progress), self._workspace, self._variables())
+        self._engine = Engine(find(progress), self.workspace, self.environment)
         self._settings = Settings.read(stack_file or self._project / f"Pulumi.{stack}.yaml")
         self._settings.add_missing(self._required_secrets())
         self._unwritten = True
@@ -150,7 +151,7 @@ class Sandbox:
     @property
     def state_files(self) -> list[Path]:
         """Everything the engine wrote: state, backups, history, encrypted settings."""
-        kept = (self._backend, self._workspace)
+        kept = (self._backend, self.workspace)
         return sorted(path for part in kept for path in part.rglob("*") if path.is_file())
 
     @property
@@ -175,13 +176,13 @@ class Sandbox:
         """Bring the workspace up to the settings: a stack of its own, with a key of its own."""
         if not self._unwritten:
             return
-        file = self._workspace / f"Pulumi.{self._stack}.yaml"
+        file = self.workspace / f"Pulumi.{self._stack}.yaml"
         if not self._checkpoint.exists():
             project = {**self._project_file(), "runtime": "python"}
             # The project may name a backend of its own; the sandbox never goes there.
             for key in ("backend", "main", "stackConfigDir"):
                 project.pop(key, None)
-            (self._workspace / "Pulumi.yaml").write_text(yaml.safe_dump(project), "utf-8")
+            (self.workspace / "Pulumi.yaml").write_text(yaml.safe_dump(project), "utf-8")
             self._engine.run(["stack", "init", "--no-select", self._stack])
         self._settings.write(file, lambda command: self._engine.run([*command, *self._selected]))
         self._unwritten = False
@@ -199,7 +200,9 @@ class Sandbox:
         with self._program.at_home():
             return importlib.import_module("config").required_secrets(self._settings.raw)
 
-    def _variables(self) -> Mapping[str, str]:
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment in which the CLI and the program run, for whoever starts them himself."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
         binaries = self.directory / "bin"
         _install_kubectl(binaries)
