@@ -60,8 +60,11 @@ preview: setup ## `pulumi preview` of STACK, on the real cluster
 	$(pulumi)
 up: setup ## `pulumi up` of STACK
 	$(pulumi)
+# Not the plain command: a store in the cluster has to be forwarded to this machine meanwhile.
 refresh: setup ## `pulumi refresh` of STACK
-	$(pulumi)
+	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
+	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" \
+	$(python) -m ops with-store --stack "$(STACK)" -- "$$pulumi" refresh --stack "$(STACK)" $(ARGS)
 destroy: setup ## `pulumi destroy` of STACK
 	$(pulumi)
 

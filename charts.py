@@ -104,7 +104,9 @@ def locate(stack: StackConfig) -> dict[str, ChartRef]:
     if problems:
         raise ChartError(
             f"the chart archives in '{stack.charts.directory}' can't be used; nothing was "
-            "changed:\n" + "\n".join(problems)
+            "changed:\n" + "\n".join(problems) + "\ndownload the pinned ones with: "
+            f"make charts DIRECTORY={stack.charts.directory}; if your site repackaged a chart, "
+            "write the digest of its archive under tracing:charts.digests"
         )
     return refs
 
@@ -121,17 +123,13 @@ def _ref(chart: Chart, source: ChartsConfig) -> ChartRef:
 
 
 def _check(archive: Path, expected: str | None) -> None:
-    remedy = "download it with: make charts DIRECTORY=" + str(archive.parent)
     if not archive.is_file():
-        raise ChartError(f"{archive}: is missing; {remedy}")
+        raise ChartError(f"{archive.name}: is missing")
     actual = hashlib.sha256(archive.read_bytes()).hexdigest()
     if expected is None:
         raise ChartError(
-            f"{archive}: no digest is pinned for it; check where it comes from, then write "
+            f"{archive.name}: no digest is pinned for it; check where it comes from, then write "
             f"{archive.name}: {actual} under tracing:charts.digests"
         )
     if actual != expected:
-        raise ChartError(
-            f"{archive}: SHA-256 is {actual}, pinned is {expected}; {remedy}, or, if your site "
-            "repackaged the chart, write its digest under tracing:charts.digests"
-        )
+        raise ChartError(f"{archive.name}: SHA-256 is {actual}, pinned is {expected}")

@@ -7,11 +7,14 @@ which watches the engine: when that ends, in whatever way (done, Ctrl-C, killed)
 
 import argparse
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,38 +49,55 @@ class PortForward:
         return Output.all(namespace, workload).apply(lambda it: self._open(it[0], it[1]))
 
     async def _open(self, namespace: str, workload: str) -> None:
-        if pulumi.runtime.is_dry_run():
-            return
+        if not pulumi.runtime.is_dry_run():
+            watcher = [sys.executable, str(Path(__file__).resolve()), f"--engine={_engine()}", "--"]
+            await self._start(namespace, workload, watcher)
+
+    @contextmanager
+    def held(self, namespace: str, workload: str) -> Iterator[None]:
+        """Forwards while the caller does something else than run the program.
+
+        Raises PortForwardError.
+        """
+        forward = asyncio.run(self._start(namespace, workload, []))
+        try:
+            yield
+        finally:
+            forward.terminate()
+            forward.wait()
+
+    async def _start(
+        self, namespace: str, workload: str, watcher: list[str]
+    ) -> subprocess.Popen[bytes]:
+        """Starts kubectl, by way of `watcher`, and waits until the local port answers."""
         if not await _until(FREE_TIMEOUT_SECONDS, lambda: not _answers(self.local_port)):
             raise PortForwardError(
                 f"port {self.local_port} of {ADDRESS} is taken, so the object store can't be "
                 "forwarded to it; end what uses it, or write another port under "
                 "tracing:objectStore.admin.portForward.localPort"
             )
-        watcher = subprocess.Popen(
-            [
-                sys.executable,
-                str(Path(__file__).resolve()),
-                f"--engine={_engine_address()}",
-                "--",
-                *self._command(namespace, workload),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            # Ctrl-C goes to the whole process group; the engine still needs the forward while it
-            # finishes what is under way.
-            start_new_session=True,
-        )
-        await _until(
-            READY_TIMEOUT_SECONDS,
-            lambda: watcher.poll() is not None or _answers(self.local_port),
-        )
-        if watcher.poll() is None and _answers(self.local_port):
-            return
-        watcher.terminate()
-        said = watcher.stderr.read().strip() if watcher.stderr is not None else ""
+        # A file, not a pipe: the program ends before the forward does, and a kubectl that then
+        # complains into a broken pipe would be killed for it.
+        with tempfile.TemporaryFile() as complaints:
+            forward = subprocess.Popen(
+                [*watcher, *self._command(namespace, workload)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                # Ctrl-C goes to the whole process group; the engine still needs the forward while
+                # it finishes what is under way.
+                start_new_session=True,
+            )
+            await _until(
+                READY_TIMEOUT_SECONDS,
+                lambda: forward.poll() is not None or _answers(self.local_port),
+            )
+            if forward.poll() is None and _answers(self.local_port):
+                return forward
+            forward.terminate()
+            forward.wait()
+            complaints.seek(0)
+            said = complaints.read().decode(errors="replace").strip()
         raise PortForwardError(
             f"kubectl port-forward to {workload} in namespace {namespace} did not answer on port "
             f"{self.local_port}: {said or 'no word from kubectl'}"
@@ -92,7 +112,7 @@ class PortForward:
         return [*command, workload, f"{self.local_port}:{self.remote_port}"]
 
 
-def _engine_address() -> str:
+def _engine() -> str:
     """`host:port` of the engine that runs this program.
 
     The SDK keeps the connection but not its address, in either way a program can be started (by
@@ -139,6 +159,8 @@ def watch(engine: str, command: list[str]) -> int:
             gone.set()
 
     connected = False
+    # Told to end, it must not leave kubectl behind.
+    signal.signal(signal.SIGTERM, lambda *_: gone.set())
     channel.subscribe(seen, try_to_connect=True)
     while forward.poll() is None and not gone.wait(POLL_SECONDS):
         pass

@@ -105,6 +105,16 @@ class MinioServer(pulumi.ComponentResource):
         self.register_outputs({"endpoint": self.server.endpoint})
 
 
+def minio_forward(settings: MinioConfig, cluster: KubernetesConfig) -> PortForward:
+    """How the server is reached from where Pulumi runs."""
+    return PortForward(
+        local_port=settings.admin.port_forward.local_port,
+        remote_port=S3_PORT,
+        context=cluster.context,
+        kubeconfig=cluster.kubeconfig,
+    )
+
+
 def _admin(args: MinioServerArgs, server: KubernetesObject, password: Output[str]) -> StoreAdmin:
     admin = args.settings.admin
     if admin.endpoint is not None:
@@ -121,12 +131,7 @@ def _admin(args: MinioServerArgs, server: KubernetesObject, password: Output[str
         tls=False,
         user=args.settings.root_user,
         password=password,
-        reachable=PortForward(
-            local_port=admin.port_forward.local_port,
-            remote_port=S3_PORT,
-            context=args.cluster.context,
-            kubeconfig=args.cluster.kubeconfig,
-        ).open(
+        reachable=minio_forward(args.settings, args.cluster).open(
             args.namespace,
             # From the id, which the engine knows only once the server is ready.
             server.id.apply(lambda _: f"statefulset/{args.settings.name}"),

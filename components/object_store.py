@@ -92,7 +92,6 @@ class ObjectStore(pulumi.ComponentResource):
     def _secret_key(self, name: str, given: Output[str] | None) -> Output[str]:
         if given is not None:
             return Output.secret(given)
-        # MinIO takes secret keys of 8 to 40 characters.
         password = random.RandomPassword(
             f"{name}-secret-key", length=40, special=False, opts=ResourceOptions(parent=self)
         )

@@ -77,10 +77,10 @@ def parse(raw: Mapping[str, Any], *, stack: str, secret_keys: set[str]) -> Stack
     Values are as Pulumi hands them on (text, or JSON as text) or as they stand in the stack file.
     Raises ConfigError.
     """
-    config, findings, invalid = _sections(raw, secret_keys)
+    config, findings, invalid = sections(raw, secret_keys)
     findings += rules.check(config, rules.environment_of(config, stack), invalid)
     if not {"object_store", "grafana"} & set(invalid):
-        findings += secrets.check(config, raw, secret_keys)
+        findings += secrets.check(config, stack, raw, secret_keys)
     if findings:
         raise ConfigError(stack, findings)
     return config
@@ -92,11 +92,11 @@ def required_secrets(raw: Mapping[str, Any]) -> list[str]:
     For the sandbox, which fills them with placeholders. Of sections that are wrong only the
     defaults are looked at: `load` will say what is wrong with them.
     """
-    config, _, _ = _sections(raw, set())
+    config, _, _ = sections(raw, set())
     return [PREFIX + key for key in secrets.needed(config) if PREFIX + key not in raw]
 
 
-def _sections(
+def sections(
     raw: Mapping[str, Any], secret_keys: set[str]
 ) -> tuple[StackConfig, list[Finding], list[str]]:
     """Each top-level key checked on its own, so that one mistake hides no other.

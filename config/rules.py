@@ -71,8 +71,9 @@ def _context_is_named(stack: StackConfig, environment: Environment) -> Iterator[
     if environment != "dev" and stack.kubernetes.context is None:
         yield Finding(
             "tracing:kubernetes.context",
-            f"is missing, and a {environment} stack never uses the current context; write the "
-            "name of the cluster's context (kubectl config get-contexts)",
+            f"is missing, and a {environment} stack (a stack is prod unless its name or "
+            "tracing:environment says otherwise) never uses the current context; write the name "
+            "of the cluster's context (kubectl config get-contexts)",
         )
 
 

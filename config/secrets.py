@@ -11,7 +11,7 @@ from typing import Any, Final
 import pulumi
 
 from .errors import Finding
-from .object_store import ExternalMinioConfig, MinioConfig, S3Config
+from .object_store import ExternalMinioConfig, ManagedStoreConfig, MinioConfig, S3Config
 from .stack import StackConfig
 
 SECRET_KEYS: Final[Mapping[str, str]] = {
@@ -23,6 +23,11 @@ SECRET_KEYS: Final[Mapping[str, str]] = {
     "grafanaAuth": "service-account token, or user:password, of Grafana",
 }
 """Every secret a stack file may hold, without the `tracing:` prefix, and what it is."""
+
+
+MINIO_SHORTEST: Final = 8
+"""Characters that MinIO wants of a root password and of a user's secret key at least
+(`secretKeyMinLen` of its auth package)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,47 +72,40 @@ def needed(stack: StackConfig) -> dict[str, str]:
     return keys
 
 
-def check(stack: StackConfig, raw: Mapping[str, Any], secret_keys: set[str]) -> list[Finding]:
-    """What is wrong with the secrets of a stack: missing, without use, or in plain text.
+def check(
+    stack: StackConfig, name: str, raw: Mapping[str, Any], secret_keys: set[str]
+) -> list[Finding]:
+    """What is wrong with the secrets of a stack: missing, without use, unfit, or in plain text.
 
     `raw` holds the configuration by full key (`tracing:...`); no value of it is ever shown.
     """
-    findings = []
     needs = needed(stack)
-    for key, reason in needs.items():
-        if f"tracing:{key}" not in raw:
-            findings.append(
-                Finding(
-                    f"tracing:{key}",
-                    f"is missing ({reason}); run: pulumi config set --secret tracing:{key}",
-                )
-            )
+    findings = []
     for key in SECRET_KEYS:
-        if f"tracing:{key}" not in raw:
+        full_key = f"tracing:{key}"
+        # With the stack's name: without it the secret lands in whichever stack is selected.
+        set_it = f"run: pulumi config set --stack {name} --secret {full_key}"
+        if full_key not in raw:
+            if key in needs:
+                findings.append(Finding(full_key, f"is missing ({needs[key]}); {set_it}"))
             continue
-        if f"tracing:{key}" not in secret_keys:
-            findings.append(
-                Finding(
-                    f"tracing:{key}",
-                    "stands in the stack file in plain text; change it where it is used, then "
-                    f"run: pulumi config set --secret tracing:{key}",
-                )
-            )
+        if full_key not in secret_keys:
+            in_clear = "stands in the stack file in plain text; change it where it is used, then "
+            findings.append(Finding(full_key, in_clear + set_it))
         if not _used(key, stack):
-            findings.append(
-                Finding(
-                    f"tracing:{key}",
-                    "is not used by this stack; run: pulumi config rm tracing:" + key,
-                )
-            )
-        elif raw[f"tracing:{key}"] == "":
-            findings.append(
-                Finding(
-                    f"tracing:{key}",
-                    f"is empty; run: pulumi config set --secret tracing:{key}",
-                )
-            )
+            remove = f"run: pulumi config rm --stack {name} {full_key}"
+            findings.append(Finding(full_key, f"is not used by this stack; {remove}"))
+        elif (length := len(str(raw[full_key]))) < _shortest(key, stack):
+            least = f"{_shortest(key, stack)} characters or more are wanted"
+            problem = "is empty" if length == 0 else f"has {length} characters, {least}"
+            findings.append(Finding(full_key, f"{problem}; {set_it}"))
     return findings
+
+
+def _shortest(key: str, stack: StackConfig) -> int:
+    """Characters that a secret has at least."""
+    minio = isinstance(stack.object_store, ManagedStoreConfig)
+    return MINIO_SHORTEST if minio and key.startswith("objectStore") else 1
 
 
 def _used(key: str, stack: StackConfig) -> bool:

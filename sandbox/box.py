@@ -99,6 +99,7 @@ class Sandbox:
     def set_config(self, key: str, value: Any, *, secret: bool = False) -> None:
         """Set a value, on top of the stack file; dots in the key lead into an object."""
         self._settings.set(key, value, secret=secret)
+        self._settings.add_missing(self._required_secrets())
         self._unwritten = True
 
     def remove_config(self, key: str) -> None:
@@ -120,8 +121,11 @@ class Sandbox:
         return self._operate(["up", "--yes", "--skip-preview"], on_output)
 
     def refresh(self, on_output: OnOutput | None = None) -> Result:
-        """Bring the state up to what exists."""
-        return self._operate(["refresh", "--yes", "--skip-preview"], on_output)
+        """Bring the state up to what exists.
+
+        With the program running, because it opens the way to a store inside the cluster.
+        """
+        return self._operate(["refresh", "--run-program", "--yes", "--skip-preview"], on_output)
 
     def destroy(self, on_output: OnOutput | None = None) -> Result:
         """Remove everything the stack made."""

@@ -73,17 +73,22 @@ class Result:
 def steps_of(events: Iterable[Mapping[str, Any]]) -> list[Step]:
     """Read the steps out of an event log, in the engine's order."""
     steps = []
-    refreshing = set()
+    refreshing, refreshed = set(), set()
     for event in events:
         before, after = event.get("resourcePreEvent"), event.get("resOutputsEvent")
         metadata = (before or after or {}).get("metadata")
         if metadata is None or _is_default_provider(metadata["urn"]):
             continue
+        # A refresh that runs the program goes over everything once more, to no effect.
+        if metadata["urn"] in refreshed:
+            continue
         if metadata["op"] == "refresh":
             refreshing.add(metadata["urn"])
         elif after is not None and metadata["urn"] in refreshing:
             # A refresh only knows afterwards what it found.
-            steps.append(Step.of(metadata))
+            refreshing.remove(metadata["urn"])
+            refreshed.add(metadata["urn"])
+            steps.append(Step.of(_without_empty_update(metadata)))
         elif before is not None and metadata["op"] not in _PARTS_OF_REPLACEMENT:
             steps.append(Step.of(metadata))
     return steps
@@ -104,6 +109,14 @@ def diagnostics_of(events: Iterable[Mapping[str, Any]]) -> str:
         subject = f"{urn.rsplit('::', 1)[-1]}: " if urn and "pulumi:pulumi:Stack" not in urn else ""
         lines[subject + message] = None
     return "\n".join(lines)
+
+
+def _without_empty_update(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A refresh that runs the program calls what has no server (components) updated; nothing is."""
+    old, new = metadata.get("old") or {}, metadata.get("new") or {}
+    if metadata["op"] == "update" and old.get("outputs") == new.get("outputs"):
+        return {**metadata, "op": "same"}
+    return metadata
 
 
 def _is_default_provider(urn: str) -> bool:

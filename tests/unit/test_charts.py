@@ -49,7 +49,7 @@ def test_an_archive_in_the_project_is_named_alike_on_every_machine(
 
 
 def test_a_missing_archive_is_refused_with_the_command_that_brings_it(tmp_path: Path) -> None:
-    with pytest.raises(charts.ChartError, match=r"is missing; .*make charts"):
+    with pytest.raises(charts.ChartError, match=r"(?s)is missing.*make charts"):
         charts.locate(stack(tmp_path))
 
 

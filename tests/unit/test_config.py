@@ -310,12 +310,12 @@ REFUSED = {
     "a missing secret, with the command that sets it": (
         {"tracing:grafana": GRAFANA},
         "tracing:grafanaAuth",
-        "run: pulumi config set --secret tracing:grafanaAuth",
+        "run: pulumi config set --stack dev --secret tracing:grafanaAuth",
     ),
     "a missing administrator's password": (
         {"tracing:objectStore": EXTERNAL},
         "tracing:objectStoreRootPassword",
-        "run: pulumi config set --secret tracing:objectStoreRootPassword",
+        "run: pulumi config set --stack dev --secret tracing:objectStoreRootPassword",
     ),
     "a plain S3 without keys": (
         {"tracing:objectStore": S3},
@@ -389,9 +389,16 @@ def test_an_empty_secret_is_as_good_as_none() -> None:
         )
 
 
+@pytest.mark.parametrize("key", ["objectStoreRootPassword", "objectStoreSecretKey"])
+def test_a_secret_that_minio_would_refuse_is_refused_first(key: str) -> None:
+    with pytest.raises(ConfigError, match="has 4 characters, 8 characters or more") as refused:
+        config.parse({f"tracing:{key}": "qwzx"}, stack="dev", secret_keys={f"tracing:{key}"})
+    assert "qwzx" not in str(refused.value)
+
+
 def test_a_secret_that_nothing_uses_is_refused() -> None:
     messages = refusal({}, secrets=("tracing:grafanaAuth",))
-    assert "pulumi config rm tracing:grafanaAuth" in messages["tracing:grafanaAuth"]
+    assert "pulumi config rm --stack dev tracing:grafanaAuth" in messages["tracing:grafanaAuth"]
 
 
 def test_prod_does_not_send_the_administrators_password_in_clear() -> None:

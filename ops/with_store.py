@@ -1,0 +1,57 @@
+"""Runs a command while the object store of a stack can be reached from here.
+
+The program forwards a port to a MinIO in the cluster whenever it runs in an update. `pulumi
+refresh` asks the store without running the program: the store would not answer, and of a bucket
+the provider would take that for "deleted".
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from components.minio_server import minio_forward
+from config.load import sections
+from config.object_store import MinioConfig
+from ops import UserError
+from port_forward import PortForwardError
+
+NAME = "with-store"
+HELP = "run a command while a stack's in-cluster object store is forwarded to this machine"
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+def forward_of(stack_file: Path) -> AbstractContextManager[object]:
+    """What has to be open while the stack's store is used; nothing for a store outside."""
+    document = yaml.safe_load(stack_file.read_text(encoding="utf-8")) or {}
+    # Not `parse`: this is no place to refuse a stack for anything else that is wrong with it.
+    stack, _, _ = sections(document.get("config") or {}, set())
+    store = stack.object_store
+    if not isinstance(store, MinioConfig) or store.admin.endpoint is not None:
+        return nullcontext()
+    forward = minio_forward(store, stack.kubernetes)
+    return forward.held(store.namespace, f"statefulset/{store.name}")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The stack, and the command behind `--`."""
+    parser.add_argument("--stack", required=True, help="the stack, such as dev")
+    parser.add_argument("command", nargs="+", help="the command and its arguments, after --")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; its exit code."""
+    stack_file = ROOT / f"Pulumi.{arguments.stack}.yaml"
+    if not stack_file.is_file():
+        raise UserError(f"there is no {stack_file.name}; name one of the stacks that are here")
+    try:
+        with forward_of(stack_file):
+            return subprocess.run(arguments.command, check=False).returncode
+    except PortForwardError as error:
+        raise UserError(str(error)) from None
