@@ -88,3 +88,12 @@ def test_another_local_port_is_no_change_of_what_is_in_the_store(box: Sandbox) -
     box.set_config("tracing:objectStore", {"admin": {"portForward": {"localPort": 19001}}})
     changed = {step.name: step.op for step in box.preview().changed()}
     assert set(changed) <= {"store-admin"}
+
+
+def test_what_the_engine_deletes_after_the_program_has_ended_still_reaches_the_store(
+    box: Sandbox,
+) -> None:
+    box.up()
+    box.set_config("tracing:objectStore", {"bucket": "traces"})
+    assert {"store-bucket": "replace"}.items() <= {s.name: s.op for s in box.up().changed()}.items()
+    assert [found.id for found in box.cloud.objects("minio", "S3Bucket")] == ["traces"]

@@ -2,11 +2,12 @@
 
 import pytest
 
-from ops.documents import DOCUMENTS, PAGE, Value, page
+from ops.documented.value import Value
+from ops.documents import DOCUMENTS, PAGE, page
 from ops.registrations import Recorded
 from ops.stack_files import recorded
 
-CASES = [(stack, value) for stack, values in DOCUMENTS.items() for value in values]
+CASES = [(stack, value) for stack, document in DOCUMENTS.items() for value in document.values]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def test_the_example_registers_the_documents_value(
 
 @pytest.mark.parametrize("stack", DOCUMENTS)
 def test_a_value_that_differs_says_why_and_one_that_does_not_needs_no_excuse(stack: str) -> None:
-    for value in DOCUMENTS[stack]:
+    for value in DOCUMENTS[stack].values:
         assert bool(value.why) == (value.expected != value.documented), value.setting
 
 

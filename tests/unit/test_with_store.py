@@ -1,0 +1,73 @@
+"""A command that needs the store of a stack finds it, and nothing stays open behind it."""
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops import UserError, with_store
+from sandbox import kubectl
+
+MINIO_IN_CLUSTER = (
+    "config:\n  tracing:objectStore: {{admin: {{portForward: {{localPort: {port}}}}}}}\n"
+)
+MINIO_OUTSIDE = "config:\n  tracing:objectStore: {type: external-minio, endpoint: 'minio:9000'}\n"
+ANSWERS = (
+    "import socket, sys; sys.exit(socket.socket().connect_ex(('127.0.0.1', int(sys.argv[1]))))"
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of stack files, and a PATH with nothing on it but what a test puts there."""
+    monkeypatch.setattr(with_store, "ROOT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    (tmp_path / "bin").mkdir()
+    return tmp_path
+
+
+def run(project: Path, stack_file: str, *command: str) -> int:
+    (project / "Pulumi.dev.yaml").write_text(stack_file, encoding="utf-8")
+    return with_store.run(argparse.Namespace(stack="dev", command=list(command)))
+
+
+def provide_kubectl(project: Path, script: str) -> None:
+    (project / "bin/kubectl").write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    os.chmod(project / "bin/kubectl", 0o755)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_store_in_the_cluster_answers_while_the_command_runs_and_not_after(
+    project: Path, port: int
+) -> None:
+    provide_kubectl(project, f'exec "{sys.executable}" "{kubectl.__file__}" "$@"')
+    stack_file = MINIO_IN_CLUSTER.format(port=port)
+    assert run(project, stack_file, sys.executable, "-c", ANSWERS, str(port)) == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_store_outside_needs_no_kubectl_and_the_commands_exit_code_is_passed_on(
+    project: Path,
+) -> None:
+    assert run(project, MINIO_OUTSIDE, sys.executable, "-c", "raise SystemExit(7)") == 7
+
+
+def test_what_kubectl_says_is_what_the_user_reads(project: Path, port: int) -> None:
+    provide_kubectl(project, "echo 'error: statefulset not found' >&2; exit 1")
+    with pytest.raises(UserError, match="error: statefulset not found"):
+        run(project, MINIO_IN_CLUSTER.format(port=port), sys.executable, "-c", "")
+
+
+def test_a_stack_that_is_not_there_is_named(project: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no Pulumi\.nowhere\.yaml"):
+        with_store.run(argparse.Namespace(stack="nowhere", command=["true"]))
