@@ -73,7 +73,7 @@ def _run(to: show.Console, box: Sandbox, chosen: argparse.Namespace) -> None:
     else:
         with show.working(to, f"{chosen.command} of stack {chosen.stack}") as tell:
             result = getattr(box, chosen.command)(tell)
-        show.changes(to, result)
+        (show.planned if set(result.changes) == {"create"} else show.changes)(to, result)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,6 +24,7 @@ _SYMBOLS: Final = {
 }
 _PATH_PART: Final = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
 _LONGEST_VALUE: Final = 70
+_SECRET: Final = "[secret]"
 
 
 def console() -> Console:
@@ -83,7 +84,7 @@ def changes(to: Console, result: Result) -> None:
     for step in result.changed():
         to.print(f"{_symbol(step)} {_label(step.urn, step.type)}")
         for path in step.diffs:
-            old, new = (_value(_at(side, path)) for side in (step.old_inputs, step.new_inputs))
+            old, new = _pair(_at(step.old_inputs, path), _at(step.new_inputs, path))
             replaces = (
                 " [magenta](replaces)[/]" if "replace" in step.detailed_diff.get(path, "") else ""
             )
@@ -141,6 +142,9 @@ def _at(properties: Any, path: str) -> Any:
     """Look a property up by its path in Pulumi's notation; None when there is none."""
     found = properties
     for quoted, index, plain in _PATH_PART.findall(path):
+        if found == _SECRET:
+            # What is secret as a whole is shown as a word: there is nothing beneath it to look up.
+            return found
         try:
             found = found[int(index)] if index else found[quoted or plain]
         except (KeyError, IndexError, TypeError):
@@ -148,9 +152,27 @@ def _at(properties: Any, path: str) -> Any:
     return found
 
 
+def _pair(old: Any, new: Any) -> tuple[str, str]:
+    """An old and a new value; of long ones the part where they part."""
+    before, after = _text(old), _text(new)
+    pairs = enumerate(zip(before, after, strict=False))
+    common = next((index for index, (one, other) in pairs if one != other), 0)
+    skipped = max(0, common - _LONGEST_VALUE // 3)
+    if max(len(before), len(after)) <= _LONGEST_VALUE or skipped == 0:
+        return _value(old), _value(new)
+    return _cut("..." + before[skipped:]), _cut("..." + after[skipped:])
+
+
 def _value(value: Any) -> str:
+    return _cut(_text(value))
+
+
+def _text(value: Any) -> str:
     if value is None:
         return "(none)"
     text = value if isinstance(value, str) else json.dumps(value)
-    text = text.strip().replace("\n", " ")
+    return text.strip().replace("\n", " ")
+
+
+def _cut(text: str) -> str:
     return escape(text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "...")
