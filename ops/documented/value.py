@@ -13,7 +13,7 @@ from ops.registrations import SECRET_MARK, Recorded
 MOVED: Final = "The charts moved to the community repository; the old one is deprecated."
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Value:
     """One value that a document sets."""
 
