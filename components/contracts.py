@@ -101,6 +101,8 @@ class S3Access:
     """Secret in the namespace of the workload, with the two keys below."""
     access_key_variable: str = "MINIO_ACCESS_KEY_ID"
     secret_key_variable: str = "MINIO_SECRET_ACCESS_KEY"
+    secret_version: Input[str]
+    """Another one whenever the keys are others: pods that carry it are restarted then."""
     ready: Sequence[pulumi.Resource] = ()
     """What has to exist before the bucket can be used."""
 

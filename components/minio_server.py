@@ -12,6 +12,7 @@ from port_forward import PortForward
 
 from .contracts import StoreAdmin, StoreServer, joined, service_host
 from .kubernetes_object import KubernetesObject, object_metadata
+from .secret_version import secret_version
 from .values.minio import CONSOLE_PORT, S3_PORT, minio_spec
 
 
@@ -92,6 +93,11 @@ class MinioServer(pulumi.ComponentResource):
                     labels=labels,
                     service=service.physical_name,
                     root_secret=root.physical_name,
+                    root_version=secret_version(
+                        f"{name}-root-version",
+                        {"user": settings.root_user, "password": self.root_password},
+                        child,
+                    ),
                 ),
             },
             child,

@@ -14,6 +14,7 @@ from config.object_store import ManagedStoreConfig, StoreConfig
 
 from .contracts import S3Access, StoreAdmin, StoreServer
 from .kubernetes_object import KubernetesObject, object_metadata
+from .secret_version import secret_version
 
 TEMPO_ACTIONS: Final = (
     "s3:PutObject",
@@ -85,6 +86,9 @@ class ObjectStore(pulumi.ComponentResource):
             secret_name=secret.physical_name,
             access_key_variable=variables[0],
             secret_key_variable=variables[1],
+            secret_version=secret_version(
+                f"{name}-access-version", {"access": access_key, "secret": secret_key}, child
+            ),
             ready=(secret, *ready),
         )
         self.register_outputs({"bucket": settings.bucket, "secretName": secret.physical_name})

@@ -84,7 +84,7 @@ class _Monitor(mocks.MockMonitor):
 
 class _Echo(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        generated = {"result": f"generated-{args.name}"} if "RandomPassword" in args.typ else {}
+        generated = {"result": f"generated-{args.name}"} if args.typ.startswith("random:") else {}
         return f"{args.name}-id", args.inputs | generated
 
     def call(self, args: mocks.MockCallArgs) -> Any:

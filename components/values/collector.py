@@ -88,8 +88,9 @@ def collector_config(settings: CollectorConfig, traces_to: TraceIngest) -> dict[
 
 
 def _listen(port: int) -> str:
-    # The pod's own address: 0.0.0.0 would open the port on every interface of a host-network pod.
-    return f"${{env:MY_POD_IP}}:{port}"
+    # On every address of the pod: `kubectl port-forward`, by which people try the collector,
+    # arrives at its loopback one.
+    return f"0.0.0.0:{port}"
 
 
 def _receivers(receivers: tuple[str, ...]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pulumi import Input
 
 from config.object_store import MinioConfig
 
+from .annotations import VERSION_ANNOTATION
 from .resources import compute_resources
 
 S3_PORT: Final = 9000
@@ -21,6 +22,7 @@ def minio_spec(
     labels: dict[str, str],
     service: Input[str],
     root_secret: Input[str],
+    root_version: Input[str],
 ) -> dict[str, Any]:
     """The `spec` of the server's StatefulSet: one replica, one volume, nothing it does not need."""
     return {
@@ -28,7 +30,7 @@ def minio_spec(
         "serviceName": service,
         "selector": {"matchLabels": labels},
         "template": {
-            "metadata": {"labels": labels},
+            "metadata": {"labels": labels, "annotations": {VERSION_ANNOTATION: root_version}},
             "spec": {
                 "automountServiceAccountToken": False,
                 "securityContext": {

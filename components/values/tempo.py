@@ -7,6 +7,7 @@ from config.platform import ComputeResources
 from config.tempo import TempoConfig
 
 from ..contracts import S3Access
+from .annotations import VERSION_ANNOTATION
 from .resources import compute_resources
 
 
@@ -19,6 +20,7 @@ def tempo_distributed_values(settings: TempoConfig, s3: S3Access) -> dict[str, A
             # Not `global.extraEnvFrom`, which hands the store's keys to memcached and to the
             # gateway's nginx as well.
             "extraEnvFrom": [{"secretRef": {"name": s3.secret_name}}],
+            "podAnnotations": {VERSION_ANNOTATION: s3.secret_version},
             **({"resources": compute} if (compute := compute_resources(resources)) else {}),
         }
 
@@ -52,6 +54,8 @@ def tempo_distributed_values(settings: TempoConfig, s3: S3Access) -> dict[str, A
         },
         "gateway": {"enabled": settings.gateway},
         "memcached": {"enabled": settings.memcached},
+        # The chart configures its memcached as a cache whether or not it installs one.
+        **({} if settings.memcached else {"cache": {"caches": []}}),
         "minio": {"enabled": False},
     }
 

@@ -24,10 +24,17 @@ COMPONENTS = {
 
 CHILDREN = {
     "namespaces": {"namespace-otel", "namespace-tempo", "namespace-traefik", "namespace-harness"},
-    "minio": {"minio-root-password", "minio-root", "minio-service", "minio-server"},
+    "minio": {
+        "minio-root-password",
+        "minio-root",
+        "minio-root-version",
+        "minio-service",
+        "minio-server",
+    },
     "store": {
         "store-secret-key",
         "store-access",
+        "store-access-version",
         "store-admin",
         "store-bucket",
         "store-lifecycle",
@@ -149,7 +156,7 @@ def test_the_root_password_reaches_no_workload_but_the_server(everything: Record
     users = {
         resource.name for resource in everything.resources if "canary-root-pw" in str(resource)
     }
-    assert users == {"minio-root", "store-admin"}
+    assert users == {"minio-root", "minio-root-version", "store-admin"}
     mounts = {
         resource.name
         for resource in everything.resources

@@ -1,0 +1,7 @@
+"""Annotations that this program puts on pods."""
+
+from typing import Final
+
+VERSION_ANNOTATION: Final = "tracing/secret-version"
+"""Holds the version of the Secret that a pod reads when it starts: a changed pod template is what
+Kubernetes rolls out, a changed Secret is not."""

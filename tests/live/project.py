@@ -1,0 +1,189 @@
+"""A copy of the project and a stack of it, worked with the plain CLI: as a user does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ops.stack_files import ROOT
+from sandbox import Result
+from sandbox.result import steps_of
+from tests.live.needs import STACK, Needs
+
+TIMEOUT_SECONDS: Final = 1200
+GRACE_SECONDS: Final = 120
+
+# Dotted names are the tools' own (.git, .venv, caches); archives are linked in, not copied.
+_LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "charts", "tests", "*.tgz")
+
+
+class Project:
+    """The project in a directory of its own, with a Pulumi home and a backend of its own."""
+
+    def __init__(self, needs: Needs, directory: Path, record: Callable[[str, float], None]) -> None:
+        self._needs = needs
+        self._record = record
+        self.directory = directory / "project"
+        self._backend = directory / "backend"
+        self._home = directory / "home"
+        self._logs = directory / "logs"
+        self.results: list[Result] = []
+        """What every operation so far did and said."""
+
+        shutil.copytree(ROOT, self.directory, ignore=_LEFT_OUT)
+        for part in (self._backend, self._home, self._logs):
+            part.mkdir()
+        if (needs.home / "plugins").is_dir():
+            (self._home / "plugins").symlink_to(needs.home / "plugins")
+        if needs.charts is not None:
+            (self.directory / "charts").symlink_to(needs.charts)
+        self._use_this_interpreter()
+        self.stack_file.write_text(yaml.safe_dump({"config": needs.settings}), "utf-8")
+        self.run("stack", "init", STACK)
+
+    @property
+    def stack_file(self) -> Path:
+        return self.directory / f"Pulumi.{STACK}.yaml"
+
+    @property
+    def state_files(self) -> list[Path]:
+        """Everything the engine wrote: state, backups, history, the stack's file."""
+        written = [path for path in self._backend.rglob("*") if path.is_file()]
+        return [self.stack_file, *written]
+
+    def run(self, *arguments: str) -> str:
+        """What a command of the CLI prints; it has to succeed."""
+        text, code = self._run([*arguments], 120)
+        assert code == 0, text
+        return text
+
+    def preview(self) -> Result:
+        """Show what an update would do."""
+        return self._operate("preview", "--diff")
+
+    def up(self) -> Result:
+        """Apply the program."""
+        return self._operate("up", "--yes", "--skip-preview")
+
+    def refresh(self) -> Result:
+        """Bring the state up to what exists, the way `make refresh` does."""
+        around = [sys.executable, "-m", "ops", "with-store", f"--stack={STACK}", "--"]
+        return self._operate("refresh", "--yes", "--skip-preview", around=around)
+
+    def destroy(self) -> Result:
+        """Remove everything the stack made."""
+        return self._operate("destroy", "--yes", "--skip-preview")
+
+    def resources(self) -> list[dict[str, Any]]:
+        """The resources in the state, secrets encrypted."""
+        exported = json.loads(self.run("stack", "export", "--stack", STACK))
+        return exported["deployment"].get("resources") or []
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs; what is secret reads `[secret]`."""
+        return json.loads(self.run("stack", "output", "--json", "--stack", STACK))
+
+    def set_secret(self, key: str, value: str) -> None:
+        """Set a secret of the stack."""
+        self.run("config", "set", "--secret", key, value, "--stack", STACK)
+
+    @contextlib.contextmanager
+    def setting(self, key: str, value: Any) -> Iterator[None]:
+        """Another value of one setting, for a while."""
+        before = self.stack_file.read_text("utf-8")
+        content = yaml.safe_load(before)
+        content["config"][key] = value
+        self.stack_file.write_text(yaml.safe_dump(content), "utf-8")
+        try:
+            yield
+        finally:
+            self.stack_file.write_text(before, "utf-8")
+
+    def unlock(self) -> None:
+        """Take away the lock that an update which was killed leaves."""
+        self._run(["cancel", "--yes", STACK], 60)
+
+    def _operate(self, operation: str, *arguments: str, around: Sequence[str] = ()) -> Result:
+        log = self._logs / f"{len(self.results)}-{operation}.json"
+        log.touch()
+        start = time.monotonic()
+        text, code = self._run(
+            [operation, *arguments, f"--stack={STACK}", f"--event-log={log}"],
+            TIMEOUT_SECONDS,
+            around,
+        )
+        self._record(operation, time.monotonic() - start)
+        events = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line]
+        result = Result(steps_of(events), text, events)
+        self.results.append(result)
+        assert code == 0, text
+        return result
+
+    def _run(
+        self, arguments: list[str], seconds: float, around: Sequence[str] = ()
+    ) -> tuple[str, int]:
+        command = [
+            *around,
+            str(self._needs.pulumi),
+            *arguments,
+            "--non-interactive",
+            "--color=never",
+        ]
+        process = subprocess.Popen(
+            command,
+            cwd=self.directory,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            text, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            # As Ctrl-C: a killed engine leaves resources that no state knows.
+            process.send_signal(signal.SIGINT)
+            try:
+                text, _ = process.communicate(timeout=GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                text, _ = process.communicate()
+            return f"not done within {seconds:g} s: {' '.join(arguments)}\n{text}", 1
+        return text, process.returncode
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
+        return {
+            **kept,
+            "PATH": os.pathsep.join(
+                [str(Path(sys.executable).parent), str(self._needs.pulumi.parent), kept["PATH"]]
+            ),
+            "PULUMI_HOME": str(self._home),
+            "PULUMI_BACKEND_URL": self._backend.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "of the live tests",
+            # Without this the CLI hides the flag for event logs.
+            "PULUMI_DEBUG_COMMANDS": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        }
+
+    def _use_this_interpreter(self) -> None:
+        """The packages that the tests run with are the ones that the program is tested with."""
+        file = self.directory / "Pulumi.yaml"
+        project = yaml.safe_load(file.read_text("utf-8"))
+        options = project["runtime"]["options"]
+        options["virtualenv"] = sys.prefix
+        if sys.prefix == sys.base_prefix:
+            # No virtual environment: the language host then takes the `python` on PATH.
+            del options["virtualenv"]
+        file.write_text(yaml.safe_dump(project), "utf-8")

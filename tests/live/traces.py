@@ -1,0 +1,83 @@
+"""Spans sent as OTLP, and traces asked back from Tempo."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+
+import grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
+from tests.live.cluster import REQUEST_TIMEOUT_SECONDS, request
+
+SERVICE = "live-tests"
+
+
+def export_request(trace_id: str, name: str) -> ExportTraceServiceRequest:
+    """One span, as an application's SDK exports it."""
+    now = time.time_ns()
+    span = Span(
+        trace_id=bytes.fromhex(trace_id),
+        span_id=secrets.token_bytes(8),
+        name=name,
+        kind=Span.SPAN_KIND_SERVER,
+        start_time_unix_nano=now - 1_000_000,
+        end_time_unix_nano=now,
+    )
+    service = KeyValue(key="service.name", value=AnyValue(string_value=SERVICE))
+    return ExportTraceServiceRequest(
+        resource_spans=[
+            ResourceSpans(
+                resource=Resource(attributes=[service]),
+                scope_spans=[ScopeSpans(spans=[span])],
+            )
+        ]
+    )
+
+
+def send_http(authority: str, spans: ExportTraceServiceRequest) -> None:
+    status, body = request(
+        f"http://{authority}/v1/traces",
+        method="POST",
+        body=spans.SerializeToString(),
+        headers={"Content-Type": "application/x-protobuf"},
+    )
+    assert status == 200, body
+
+
+def send_grpc(authority: str, spans: ExportTraceServiceRequest) -> None:
+    # No proxy: the collector is forwarded to this machine.
+    options = [("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(authority, options=options) as channel:
+        TraceServiceStub(channel).Export(
+            spans, timeout=REQUEST_TIMEOUT_SECONDS, wait_for_ready=True
+        )
+
+
+SENDERS: dict[str, Callable[[str, ExportTraceServiceRequest], None]] = {
+    "otlpHttpEndpoint": send_http,
+    "otlpGrpcEndpoint": send_grpc,
+}
+"""How to send to each of the stack's outputs."""
+
+
+def span_names(tempo: str, trace_id: str) -> list[str] | None:
+    """The spans' names of a trace, by Tempo's query API at a `host:port`; `None` if unknown."""
+    status, body = request(
+        f"http://{tempo}/api/traces/{trace_id}", headers={"Accept": "application/json"}
+    )
+    if status == 404:
+        return None
+    assert status == 200, f"{status} {body.decode(errors='replace')}"
+    return [
+        span["name"]
+        for batch in json.loads(body)["batches"]
+        for scope in batch["scopeSpans"]
+        for span in scope["spans"]
+    ]
