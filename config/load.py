@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from . import rules, secrets
 from .errors import ConfigError, Finding, findings_of, unknown_key
-from .object_store import ManagedStoreConfig
+from .object_store import ManagedStoreConfig, MinioConfig
 from .platform import Environment
 from .retention import expire_days
 from .secrets import SECRET_KEYS, Secrets
@@ -94,6 +94,20 @@ def required_secrets(raw: Mapping[str, Any]) -> list[str]:
     """
     config, _, _ = sections(raw, set())
     return [PREFIX + key for key in secrets.needed(config) if PREFIX + key not in raw]
+
+
+def forwarded_port_key(raw: Mapping[str, Any]) -> str | None:
+    """Where the local port is set that a stack forwards to its store, as a dotted full key.
+
+    For the sandbox, which takes a port of its own. `None` for a stack that forwards none, or that
+    names one itself.
+    """
+    store = sections(raw, set())[0].object_store
+    if not isinstance(store, MinioConfig) or store.admin.endpoint is not None:
+        return None
+    if "local_port" in store.admin.port_forward.model_fields_set:
+        return None
+    return f"{PREFIX}objectStore.admin.portForward.localPort"
 
 
 def sections(

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -76,8 +77,7 @@ class Sandbox:
         self._program = Program(self._project)
         self._engine = Engine(find(progress), self.workspace, self.environment)
         self._settings = Settings.read(stack_file or self._project / f"Pulumi.{stack}.yaml")
-        self._settings.add_missing(self._required_secrets())
-        self._unwritten = True
+        self._complete()
 
     def __enter__(self) -> Self:
         return self
@@ -99,13 +99,12 @@ class Sandbox:
     def set_config(self, key: str, value: Any, *, secret: bool = False) -> None:
         """Set a value, on top of the stack file; dots in the key lead into an object."""
         self._settings.set(key, value, secret=secret)
-        self._settings.add_missing(self._required_secrets())
-        self._unwritten = True
+        self._complete()
 
     def remove_config(self, key: str) -> None:
         """Remove a value."""
         self._settings.remove(key)
-        self._unwritten = True
+        self._complete()
 
     @property
     def config(self) -> dict[str, Any]:
@@ -197,12 +196,26 @@ class Sandbox:
             raise SandboxError(f"{self._project} is not a Pulumi project: it has no Pulumi.yaml")
         return yaml.safe_load(file.read_text("utf-8"))
 
-    def _required_secrets(self) -> list[str]:
-        """Ask the project's own configuration which secrets the stack needs beyond its file."""
+    def _complete(self) -> None:
+        """Add what the stack needs beyond its file; the project's own configuration knows what."""
+        self._unwritten = True
         if not (self._project / "config").is_dir():
-            return []
+            return
         with self._program.at_home():
-            return importlib.import_module("config").required_secrets(self._settings.raw)
+            config = importlib.import_module("config")
+            self._settings.add_missing(config.required_secrets(self._settings.raw))
+            port_key = config.forwarded_port_key(self._settings.raw)
+        if port_key is not None:
+            self._settings.set(port_key, self._port())
+
+    def _port(self) -> int:
+        """A local port of this sandbox's own: another one, or a real update, may be running."""
+        file = self.directory / "port"
+        if not file.exists():
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                file.write_text(str(probe.getsockname()[1]), "utf-8")
+        return int(file.read_text("utf-8"))
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -32,6 +32,8 @@ class Differences:
 
     changes: list[Change] = field(default_factory=list)
     delete_first: bool = False
+    detailed: bool = True
+    """Whether the provider tells the engine how each property differs, not only which."""
 
     @property
     def replaces(self) -> list[str]:

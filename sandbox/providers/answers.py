@@ -100,10 +100,10 @@ def diff_response(found: Differences) -> Any:
     }
     some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
     return provider_pb2.DiffResponse(
-        changes=some if detailed else none,
+        changes=some if found.changes else none,
         replaces=found.replaces,
         diffs=sorted({str(change.path[0]) for change in found.changes}),
-        detailedDiff=detailed,
-        hasDetailedDiff=bool(detailed),
+        detailedDiff=detailed if found.detailed else None,
+        hasDetailedDiff=bool(detailed) and found.detailed,
         deleteBeforeReplace=found.delete_first,
     )

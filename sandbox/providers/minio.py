@@ -43,7 +43,7 @@ class _Bucket(Stored):
         if self.get("S3Bucket", name) is not None:
             raise ProviderError(f"bucket already exists! ({name})")
         self.put("S3Bucket", name, {"objects": {}, "acl": request.news.get("acl", "private")})
-        scheme = "https" if request.config.get("minioSsl") else "http"
+        scheme = "https" if request.config.get("minioSsl") in (True, "true") else "http"
         address = f"{scheme}://{request.config.get('minioServer', 'localhost:9000')}/minio/{name}"
         made = {"bucket": name, "arn": f"arn:aws:s3:::{name}", "bucketDomainName": address}
         return name, {**self.state(request), **made}

@@ -89,10 +89,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Compare a resource's state with new inputs."""
+        marked = decode(request.news)
         question = self._question(
             request,
             context,
-            news=plain(decode(request.news)),
+            news=plain(marked),
+            marked=marked,
             olds=plain(decode(request.olds)),
             old_inputs=plain(decode(request.old_inputs)),
             ignored=tuple(request.ignoreChanges),

@@ -10,7 +10,6 @@ import pytest
 from ops.stack_files import ROOT
 from sandbox import Sandbox, SandboxError
 
-PORT = 19000
 DEADLINE_SECONDS = 30
 
 
@@ -43,7 +42,8 @@ def replace_kubectl(box: Sandbox, script: str) -> None:
 
 def test_the_forward_ends_with_the_update(box: Sandbox) -> None:
     box.up()
-    assert comes_true(lambda: closed(PORT))
+    port = box.config["tracing:objectStore"]["admin"]["portForward"]["localPort"]
+    assert comes_true(lambda: closed(port))
 
 
 def test_a_preview_never_starts_it(box: Sandbox, tmp_path: Path) -> None:

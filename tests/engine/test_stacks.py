@@ -129,7 +129,13 @@ ONE_SETTING: dict[str, tuple[str, Any, dict[str, str]]] = {
     "another name of Tempo's user is another user": (
         "tracing:objectStore.user",
         "tempo-reader",
-        {"store-user": "replace", "store-user-policy": "replace", "store-access": "update"},
+        {
+            "store-user": "replace",
+            "store-user-policy": "replace",
+            "store-access": "update",
+            "store-access-version": "replace",
+            "tempo-release": "update",
+        },
     ),
     "another image restarts the server in place": (
         "tracing:objectStore.image",
@@ -229,13 +235,34 @@ def test_the_generated_keys_are_the_same_in_the_next_update(box_of: BoxOf) -> No
     assert box.outputs()["objectStoreRootPassword"].value == before
 
 
-def test_a_rotated_key_reaches_the_store_and_the_secret_in_place(box_of: BoxOf) -> None:
+def test_a_rotated_key_reaches_store_and_secret_in_place_and_restarts_tempo(box_of: BoxOf) -> None:
     box = box_of("dev")
     box.set_config("tracing:objectStoreSecretKey", "first-secret-key", secret=True)
     box.up()
     box.set_config("tracing:objectStoreSecretKey", "second-secret-key", secret=True)
     changed = {step.name: step.op for step in box.up().changed()}
-    assert changed == {"store-user": "update", "store-access": "update"}
+    assert changed == {
+        "store-user": "update",
+        "store-access": "update",
+        "store-access-version": "replace",
+        "tempo-release": "update",
+    }
+    assert box.preview().changes == {}
+
+
+def test_a_changed_root_password_restarts_the_server(box_of: BoxOf) -> None:
+    box = box_of("dev")
+    box.set_config("tracing:objectStoreRootPassword", "first-root-password", secret=True)
+    box.up()
+    box.set_config("tracing:objectStoreRootPassword", "second-root-password", secret=True)
+    changed = {step.name: step.op for step in box.up().changed()}
+    assert changed == {
+        "minio-root": "update",
+        "minio-root-version": "replace",
+        "minio-server": "update",
+        "store-admin": "update",
+    }
+    assert box.preview().changes == {}
 
 
 def test_a_wrong_configuration_changes_nothing_and_all_of_it_is_said(box_of: BoxOf) -> None:

@@ -308,9 +308,6 @@ def explained(step: Step) -> tuple[str, str, dict[str, str]]:
 # Its keys are rotated
 
 
-@pytest.mark.xfail(
-    reason="Tempo's pods read the keys when they start, and nothing restarts them", strict=True
-)
 def test_tempo_still_writes_after_its_secret_key_was_changed(platform: Platform) -> None:
     old, new = platform.store_keys(), secrets.token_hex(20)
     platform.box.set_config(f"tracing:{SECRET_KEY}", new, secret=True)
