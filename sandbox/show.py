@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -66,7 +66,7 @@ def planned(to: Console, result: Result) -> None:
     to.print(f"{_counted(result)}")
 
 
-def existing(to: Console, resources: Iterable[Mapping[str, Any]]) -> None:
+def existing(to: Console, resources: Sequence[Mapping[str, Any]]) -> None:
     """Show the resources of a state as a tree of components."""
     items = [
         (entry["urn"], entry.get("parent", ""), _label(entry["urn"], entry["type"]))
@@ -104,15 +104,25 @@ def outputs(to: Console, values: Mapping[str, OutputValue]) -> None:
     to.print(table)
 
 
-def _tree(items: Iterable[tuple[str, str, str]]) -> Tree:
+def _tree(items: Sequence[tuple[str, str, str]]) -> Tree:
+    """The items (URN, parent's URN, label) as a tree, by name: the engine's order is another one
+    each time."""
+    labels = {urn: label for urn, _, label in items}
+    children: dict[str, list[str]] = {}
     root = Tree("stack")
-    branches: dict[str, Tree] = {}
-    for urn, parent, label in items:
+    for urn, parent, _ in items:
         if "::pulumi:pulumi:Stack::" in urn:
             root.label = f"stack {escape(urn.rsplit('::', 1)[-1])}"
-            branches[urn] = root
         else:
-            branches[urn] = branches.get(parent, root).add(label)
+            # A child of the stack, or of something that is not shown.
+            inner = parent in labels and "::pulumi:pulumi:Stack::" not in parent
+            children.setdefault(parent if inner else "", []).append(urn)
+
+    def grow(branch: Tree, parent: str) -> None:
+        for urn in sorted(children.get(parent, []), key=lambda urn: urn.rsplit("::", 1)[-1]):
+            grow(branch.add(labels[urn]), urn)
+
+    grow(root, "")
     return root
 
 

@@ -39,3 +39,28 @@ def test_of_two_long_values_the_part_is_shown_in_which_they_differ() -> None:
 
 def test_short_values_are_shown_whole() -> None:
     assert shown("a.b", {"a": {"b": "48h"}}, {"a": {"b": "24h"}}).endswith("48h => 24h")
+
+
+def test_the_tree_is_the_same_however_the_engine_ordered_the_resources() -> None:
+    stack = "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev"
+    part = "urn:pulumi:dev::p::c:index:Part::part"
+
+    def step(urn: str, parent: str = "") -> Step:
+        return Step(op="create", urn=urn, type="t", name="n", parent=parent)
+
+    steps = [
+        step(stack),
+        step(part, stack),
+        step("urn:pulumi:dev::p::c:index:Part$t::b", part),
+        step("urn:pulumi:dev::p::c:index:Part$t::a", part),
+        step("urn:pulumi:dev::p::t::another", stack),
+    ]
+    drawn = []
+    for order in (steps, steps[::-1]):
+        to = Console(file=io.StringIO(), width=80, no_color=True)
+        show.planned(to, Result(steps=order, text="", events=[]))
+        assert isinstance(to.file, io.StringIO)
+        drawn.append(to.file.getvalue())
+    assert drawn[0] == drawn[1]
+    names = [line.split()[-2] for line in drawn[0].splitlines()[1:-1]]
+    assert names == ["another", "part", "a", "b"]
