@@ -63,7 +63,7 @@ class Sandbox:
         The settings come from the project's own stack file unless another is named.
         """
         self._project = project.resolve()
-        self._stack = stack
+        self.stack = stack
         self._temporary = directory is None
         # Resolved, because the engine runs elsewhere and would look for a relative path there.
         made = Path(tempfile.mkdtemp(prefix="sandbox-")) if directory is None else directory
@@ -164,11 +164,11 @@ class Sandbox:
     @property
     def _checkpoint(self) -> Path:
         project = self._project_file()["name"]
-        return self._backend / ".pulumi" / "stacks" / project / f"{self._stack}.json"
+        return self._backend / ".pulumi" / "stacks" / project / f"{self.stack}.json"
 
     @property
     def _selected(self) -> list[str]:
-        return ["--stack", self._stack]
+        return ["--stack", self.stack]
 
     def _operate(self, arguments: list[str], on_output: OnOutput | None) -> Result:
         self._prepare()
@@ -179,14 +179,14 @@ class Sandbox:
         """Bring the workspace up to the settings: a stack of its own, with a key of its own."""
         if not self._unwritten:
             return
-        file = self.workspace / f"Pulumi.{self._stack}.yaml"
+        file = self.workspace / f"Pulumi.{self.stack}.yaml"
         if not self._checkpoint.exists():
             project = {**self._project_file(), "runtime": "python"}
             # The project may name a backend of its own; the sandbox never goes there.
             for key in ("backend", "main", "stackConfigDir"):
                 project.pop(key, None)
             (self.workspace / "Pulumi.yaml").write_text(yaml.safe_dump(project), "utf-8")
-            self._engine.run(["stack", "init", "--no-select", self._stack])
+            self._engine.run(["stack", "init", "--no-select", self.stack])
         self._settings.write(file, lambda command: self._engine.run([*command, *self._selected]))
         self._unwritten = False
 
@@ -204,7 +204,9 @@ class Sandbox:
         with self._program.at_home():
             config = importlib.import_module("config")
             self._settings.add_missing(config.required_secrets(self._settings.raw))
-            port_key = config.forwarded_port_key(self._settings.raw)
+            # An older revision of the project, which a review compares with, has no such question.
+            ask = getattr(config, "forwarded_port_key", None)
+            port_key = ask(self._settings.raw) if ask is not None else None
         if port_key is not None:
             self._settings.set(port_key, self._port())
 

@@ -77,7 +77,7 @@ def run(to: Console, box: Sandbox, changed: dict[str, Any]) -> None:
     to.print()
     to.print(
         "That was the real engine on simulated clouds. For a real cluster see the README; "
-        "for one step alone: [bold]python -m sandbox preview --stack dev[/]"
+        f"for one step alone: [bold].venv/bin/python -m sandbox preview --stack {box.stack}[/]"
     )
 
 

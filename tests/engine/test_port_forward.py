@@ -1,5 +1,6 @@
 """The way to an in-cluster store: there during updates, and only then."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from config import MinioConfig
 from ops.stack_files import ROOT
 from sandbox import Sandbox, SandboxError
 
@@ -97,3 +99,20 @@ def test_what_the_engine_deletes_after_the_program_has_ended_still_reaches_the_s
     box.set_config("tracing:objectStore", {"bucket": "traces"})
     assert {"store-bucket": "replace"}.items() <= {s.name: s.op for s in box.up().changed()}.items()
     assert [found.id for found in box.cloud.objects("minio", "S3Bucket")] == ["traces"]
+
+
+def test_a_sandbox_stays_clear_of_the_port_that_a_real_update_may_be_using(box: Sandbox) -> None:
+    usual = MinioConfig().admin.port_forward.local_port
+    with socket.socket() as update:
+        # Where that fails the port is in use already, which does as well.
+        with contextlib.suppress(OSError):
+            update.bind(("127.0.0.1", usual))
+            update.listen()
+        box.up()
+    assert box.preview().changes == {}
+
+
+def test_a_sandbox_that_is_kept_keeps_its_port_so_that_it_is_no_change(tmp_path: Path) -> None:
+    for changes in ({"create": 28}, {}):
+        with Sandbox(ROOT, "dev", directory=tmp_path) as kept:
+            assert kept.up().changes == changes
