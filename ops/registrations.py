@@ -47,6 +47,8 @@ class Recorded:
     resources: tuple[Registration, ...]
     outputs: dict[str, Any]
     """The stack's outputs; a secret one is a mapping with the engine's mark."""
+    component_outputs: dict[str, dict[str, Any]]
+    """What each component registered as its outputs, by the component's name."""
 
     def one(self, name: str) -> Registration:
         """The resource of that name; raises KeyError if there is not exactly one."""
@@ -74,12 +76,18 @@ class _Monitor(mocks.MockMonitor):
     def __init__(self) -> None:
         super().__init__(_Echo())
         self.requests: list[Any] = []
+        self.outputs: dict[str, dict[str, Any]] = {}
 
     def RegisterResource(self, request: Any) -> Any:
         """Record, then answer as mocks do."""
         if request.type != "pulumi:pulumi:Stack":
             self.requests.append(request)
         return super().RegisterResource(request)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        """Record what a component says of itself once its resources are registered."""
+        self.outputs[_name(request.urn)] = MessageToDict(request.outputs)
+        return super().RegisterResourceOutputs(request)
 
 
 class _Echo(mocks.Mocks):
@@ -120,6 +128,7 @@ def _record(stack: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -
     return Recorded(
         resources=tuple(_registration(request) for request in monitor.requests),
         outputs=outputs,
+        component_outputs=monitor.outputs,
     )
 
 

@@ -99,6 +99,13 @@ def test_a_components_resources_are_its_children_and_keep_their_names(component:
     assert children == CHILDREN[component]
 
 
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_component_says_what_it_made(everything: Recorded, component: str) -> None:
+    outputs = everything.component_outputs[component]
+    assert outputs
+    assert all(value not in (None, "", [], {}) for value in outputs.values())
+
+
 def test_only_components_and_the_cluster_are_children_of_the_stack(everything: Recorded) -> None:
     tops = {resource.name for resource in everything.resources if resource.parent == ""}
     assert tops == {*COMPONENTS, "kubernetes"}
