@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from . import rules, secrets
 from .errors import ConfigError, Finding, findings_of, unknown_key
 from .object_store import ManagedStoreConfig, MinioConfig
-from .platform import Environment
 from .retention import expire_days
 from .secrets import SECRET_KEYS, Secrets
 from .stack import StackConfig
@@ -36,7 +35,6 @@ class Loaded:
     """A stack's configuration, checked."""
 
     stack: StackConfig
-    environment: Environment
     secrets: Secrets
 
     @property
@@ -62,11 +60,8 @@ def load() -> Loaded:
     # looking at all of them.
     raw = dict(pulumi_config.CONFIG.get())
     secret_keys = {key for key in raw if pulumi_config.is_config_secret(key)}
-    name = pulumi.get_stack()
-    stack = parse(raw, stack=name, secret_keys=secret_keys)
     return Loaded(
-        stack=stack,
-        environment=rules.environment_of(stack, name),
+        stack=parse(raw, stack=pulumi.get_stack(), secret_keys=secret_keys),
         secrets=Secrets.load(pulumi.Config("tracing")),
     )
 
