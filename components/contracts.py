@@ -99,8 +99,8 @@ class S3Access:
     path_style: bool
     secret_name: Input[str]
     """Secret in the namespace of the workload, with the two keys below."""
-    access_key_variable: str = "MINIO_ACCESS_KEY_ID"
-    secret_key_variable: str = "MINIO_SECRET_ACCESS_KEY"
+    access_key_variable: str
+    secret_key_variable: str
     secret_version: Input[str]
     """Another one whenever the keys are others: pods that carry it are restarted then."""
     ready: Sequence[pulumi.Resource] = ()

@@ -16,6 +16,10 @@ from .contracts import S3Access, StoreAdmin, StoreServer
 from .kubernetes_object import KubernetesObject, object_metadata
 from .secret_version import secret_version
 
+ACCESS_KEY_VARIABLE: Final = "MINIO_ACCESS_KEY_ID"
+SECRET_KEY_VARIABLE: Final = "MINIO_SECRET_ACCESS_KEY"
+"""Keys of the Secret, and so the environment variables of the pods that read it."""
+
 TEMPO_ACTIONS: Final = (
     "s3:PutObject",
     "s3:GetObject",
@@ -66,14 +70,13 @@ class ObjectStore(pulumi.ComponentResource):
         else:
             raise ValueError("a store without an admin API needs its keys given")
 
-        variables = ("MINIO_ACCESS_KEY_ID", "MINIO_SECRET_ACCESS_KEY")
         secret = KubernetesObject(
             f"{name}-access",
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
                 "metadata": object_metadata(settings.secret_name, args.namespace),
-                "stringData": dict(zip(variables, (access_key, secret_key), strict=True)),
+                "stringData": {ACCESS_KEY_VARIABLE: access_key, SECRET_KEY_VARIABLE: secret_key},
             },
             child,
         )
@@ -84,8 +87,8 @@ class ObjectStore(pulumi.ComponentResource):
             insecure=args.server.insecure,
             path_style=args.server.path_style,
             secret_name=secret.physical_name,
-            access_key_variable=variables[0],
-            secret_key_variable=variables[1],
+            access_key_variable=ACCESS_KEY_VARIABLE,
+            secret_key_variable=SECRET_KEY_VARIABLE,
             secret_version=secret_version(
                 f"{name}-access-version", {"access": access_key, "secret": secret_key}, child
             ),

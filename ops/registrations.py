@@ -35,7 +35,6 @@ class Registration:
     """Name of the parent; empty for the stack's own children."""
     inputs: dict[str, Any]
     """As they travel: a secret is a mapping with the engine's mark (`SECRET_MARK`)."""
-    protect: bool
     depends_on: frozenset[str]
     """Names of the resources that it waits for."""
 
@@ -146,7 +145,6 @@ def _registration(request: Any) -> Registration:
         name=request.name,
         parent="" if "::pulumi:pulumi:Stack::" in request.parent else _name(request.parent),
         inputs=_numbers(MessageToDict(request.object)),
-        protect=request.protect,
         depends_on=frozenset(map(_name, request.dependencies)),
     )
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Final
 
 import yaml
 
@@ -19,12 +18,11 @@ from components.minio_server import minio_forward
 from config.load import sections
 from config.object_store import MinioConfig
 from ops import UserError
+from ops.stack_files import ROOT
 from port_forward import PortForwardError
 
 NAME = "with-store"
 HELP = "run a command while a stack's in-cluster object store is forwarded to this machine"
-
-ROOT: Final = Path(__file__).resolve().parent.parent
 
 
 def forward_of(stack_file: Path) -> AbstractContextManager[object]:
@@ -51,7 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not stack_file.is_file():
         raise UserError(f"there is no {stack_file.name}; name one of the stacks that are here")
     try:
-        with forward_of(stack_file):
-            return subprocess.run(arguments.command, check=False).returncode
+        with forward_of(stack_file), subprocess.Popen(arguments.command) as command:
+            while True:
+                # Ctrl-C reaches the command as well, and Pulumi takes its time to stop in good
+                # order. Killed meanwhile (`subprocess.run` would), it leaves its lock behind.
+                with suppress(KeyboardInterrupt):
+                    return command.wait()
     except PortForwardError as error:
         raise UserError(str(error)) from None

@@ -241,34 +241,41 @@ def test_the_generated_keys_are_the_same_in_the_next_update(box_of: BoxOf) -> No
     assert box.outputs()["objectStoreRootPassword"].value == before
 
 
-def test_a_rotated_key_reaches_store_and_secret_in_place_and_restarts_tempo(box_of: BoxOf) -> None:
-    box = box_of("dev")
-    box.set_config("tracing:objectStoreSecretKey", "first-secret-key", secret=True)
-    box.up()
-    box.set_config("tracing:objectStoreSecretKey", "second-secret-key", secret=True)
-    changed = {step.name: step.op for step in box.up().changed()}
-    assert changed == {
+ROTATIONS = {
+    "tracing:objectStoreSecretKey": {
         "store-user": "update",
         "store-access": "update",
         "store-access-version": "replace",
         "tempo-release": "update",
-    }
-    assert box.preview().changes == {}
-
-
-def test_a_changed_root_password_restarts_the_server(box_of: BoxOf) -> None:
-    box = box_of("dev")
-    box.set_config("tracing:objectStoreRootPassword", "first-root-password", secret=True)
-    box.up()
-    box.set_config("tracing:objectStoreRootPassword", "second-root-password", secret=True)
-    changed = {step.name: step.op for step in box.up().changed()}
-    assert changed == {
+    },
+    "tracing:objectStoreRootPassword": {
         "minio-root": "update",
         "minio-root-version": "replace",
         "minio-server": "update",
         "store-admin": "update",
-    }
+    },
+}
+
+
+@pytest.mark.parametrize("key", ROTATIONS)
+def test_a_rotated_secret_changes_in_place_and_restarts_what_reads_it(
+    box_of: BoxOf, key: str
+) -> None:
+    box = box_of("dev")
+    box.set_config(key, "first-secret", secret=True)
+    box.up()
+    box.set_config(key, "second-secret", secret=True)
+    assert {step.name: step.op for step in box.up().changed()} == ROTATIONS[key]
     assert box.preview().changes == {}
+
+
+def test_a_generated_password_can_be_given_from_then_on_and_nothing_restarts(box_of: BoxOf) -> None:
+    box = box_of("dev")
+    box.up()
+    generated = box.outputs()["objectStoreRootPassword"].value
+    box.set_config("tracing:objectStoreRootPassword", generated, secret=True)
+    changed = {step.name: step.op for step in box.preview().changed()}
+    assert changed == {"minio-root-password": "delete"}
 
 
 def test_a_wrong_configuration_changes_nothing_and_all_of_it_is_said(box_of: BoxOf) -> None:

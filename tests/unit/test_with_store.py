@@ -2,7 +2,9 @@
 
 import argparse
 import os
+import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -71,3 +73,37 @@ def test_what_kubectl_says_is_what_the_user_reads(project: Path, port: int) -> N
 def test_a_stack_that_is_not_there_is_named(project: Path) -> None:
     with pytest.raises(UserError, match=r"there is no Pulumi\.nowhere\.yaml"):
         with_store.run(argparse.Namespace(stack="nowhere", command=["true"]))
+
+
+def test_ctrl_c_leaves_the_command_the_time_to_end_in_good_order(project: Path) -> None:
+    (project / "Pulumi.dev.yaml").write_text(MINIO_OUTSIDE, encoding="utf-8")
+    # Like Pulumi: told to stop, it still has something to finish, and only then ends.
+    command = (
+        "import signal, sys, threading\n"
+        "told = threading.Event()\n"
+        "signal.signal(signal.SIGINT, lambda *_: told.set())\n"
+        "print('running', flush=True)\n"
+        "while not told.wait(0.05): pass\n"
+        "threading.Event().wait(1)\n"
+        "print('finished', flush=True)\n"
+        "sys.exit(3)\n"
+    )
+    program = (
+        "import argparse, pathlib, sys\n"
+        "from ops import with_store\n"
+        f"with_store.ROOT = pathlib.Path({str(project)!r})\n"
+        f"command = [sys.executable, '-c', {command!r}]\n"
+        "sys.exit(with_store.run(argparse.Namespace(stack='dev', command=command)))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as group:
+        assert group.stdout is not None
+        assert group.stdout.readline() == "running\n"
+        os.killpg(group.pid, signal.SIGINT)
+        assert group.stdout.readline() == "finished\n"
+        assert group.wait() == 3
