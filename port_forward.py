@@ -9,13 +9,16 @@ import argparse
 import asyncio
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +44,10 @@ class PortForward:
 
     local_port: int
     remote_port: int
+    health: str
+    """Path that answers 200 once the workload can be used: behind one pod that is ready there may
+    be others that it needs and that are not."""
+    tls: bool
     context: str | None
     kubeconfig: str | None
 
@@ -92,16 +99,47 @@ class PortForward:
                 READY_TIMEOUT_SECONDS,
                 lambda: forward.poll() is not None or _answers(self.local_port),
             )
-            if forward.poll() is None and _answers(self.local_port):
+            answers = forward.poll() is None and _answers(self.local_port)
+            if answers and await self._healthy():
                 return forward
             forward.terminate()
             forward.wait()
             complaints.seek(0)
             said = complaints.read().decode(errors="replace").strip()
+        if answers:
+            raise PortForwardError(
+                f"{workload} in namespace {namespace} is reached but can't be used: {self.health} "
+                f"did not answer 200 for {READY_TIMEOUT_SECONDS} seconds; see kubectl logs "
+                f"--namespace={namespace} {workload} (a certificate without all servers' names?)"
+            )
         raise PortForwardError(
             f"kubectl port-forward to {workload} in namespace {namespace} did not answer on port "
             f"{self.local_port}: {said or 'no word from kubectl'}"
         )
+
+    async def _healthy(self) -> bool:
+        for _ in range(int(READY_TIMEOUT_SECONDS / POLL_SECONDS)):
+            if await asyncio.to_thread(self._status) == HTTPStatus.OK:
+                return True
+            await asyncio.sleep(POLL_SECONDS)
+        return False
+
+    def _status(self) -> int | None:
+        """What the health path answers, or `None` if nothing does."""
+        address, seconds = (ADDRESS, self.local_port), POLL_SECONDS * 10
+        # Its certificate is for other names than this one.
+        unverified = ssl._create_unverified_context()
+        connection = (
+            HTTPSConnection(*address, timeout=seconds, context=unverified)
+            if self.tls
+            else HTTPConnection(*address, timeout=seconds)
+        )
+        with closing(connection):
+            try:
+                connection.request("GET", self.health)
+                return connection.getresponse().status
+            except (OSError, HTTPException):
+                return None
 
     def _command(self, namespace: str, workload: str) -> list[str]:
         command = ["kubectl", "port-forward", f"--namespace={namespace}", f"--address={ADDRESS}"]

@@ -5,7 +5,7 @@ recovery are the engine's own. `python -m sandbox demo` shows it.
 """
 
 from .box import Sandbox
-from .cloud import Cloud, CloudObject, Fault
+from .cloud import Cloud, CloudObject, Fault, StoreRules
 from .errors import SandboxError
 from .result import Result, Step
 from .settings import PLACEHOLDER
@@ -19,4 +19,5 @@ __all__ = [
     "Sandbox",
     "SandboxError",
     "Step",
+    "StoreRules",
 ]

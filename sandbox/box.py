@@ -1,8 +1,10 @@
 """One stack of a project, in a cloud of its own."""
 
+import contextlib
 import importlib
 import json
 import os
+import random
 import shutil
 import socket
 import sys
@@ -17,7 +19,7 @@ from pulumi.automation import OutputValue
 
 from ops.engine import find
 
-from . import kubectl
+from . import kubectl, stores
 from .cloud import Cloud
 from .engine import Engine, OnOutput
 from .errors import SandboxError
@@ -44,6 +46,10 @@ _WITHHELD: Final = (
     "PULUMI_",
     "TF_",
 )
+
+
+_PORTS: Final = range(20000, 32768)
+"""Below those that Linux takes for outgoing connections (net.ipv4.ip_local_port_range)."""
 
 
 class Sandbox:
@@ -74,7 +80,7 @@ class Sandbox:
             part.mkdir(parents=True, exist_ok=True)
         self.cloud = Cloud(self.directory / "cloud.json")
         self._providers = Providers(self.cloud)
-        self._program = Program(self._project)
+        self._program = Program(self._project, lambda: stores.stand_in(self._project, self.cloud))
         self._engine = Engine(find(progress), self.workspace, self.environment)
         self._settings = Settings.read(stack_file or self._project / f"Pulumi.{stack}.yaml")
         self._complete()
@@ -119,12 +125,14 @@ class Sandbox:
         """Apply the program."""
         return self._operate(["up", "--yes", "--skip-preview"], on_output)
 
-    def refresh(self, on_output: OnOutput | None = None) -> Result:
+    def refresh(self, on_output: OnOutput | None = None, *, run_program: bool = True) -> Result:
         """Bring the state up to what exists.
 
-        With the program running, because it opens the way to a store inside the cluster.
+        With the program running, because it opens the way to a store inside the cluster; without
+        it, as `pulumi refresh` by itself does it.
         """
-        return self._operate(["refresh", "--run-program", "--yes", "--skip-preview"], on_output)
+        program = ["--run-program"] if run_program else []
+        return self._operate(["refresh", *program, "--yes", "--skip-preview"], on_output)
 
     def destroy(self, on_output: OnOutput | None = None) -> Result:
         """Remove everything the stack made."""
@@ -213,10 +221,12 @@ class Sandbox:
     def _port(self) -> int:
         """A local port of this sandbox's own: another one, or a real update, may be running."""
         file = self.directory / "port"
-        if not file.exists():
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                file.write_text(str(probe.getsockname()[1]), "utf-8")
+        while not file.exists():
+            # Not one that the system chooses: it may give that to any connection in the meantime.
+            port = random.choice(_PORTS)
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                file.write_text(str(port), "utf-8")
         return int(file.read_text("utf-8"))
 
     @property

@@ -54,6 +54,21 @@ class Fault:
     seen: int = field(default=0, init=False)
 
 
+@dataclass(frozen=True, slots=True)
+class StoreRules:
+    """How a store outside the cluster, which the sandbox does not make, answers."""
+
+    down: bool = False
+    untrusted: bool = False
+    """Its certificate is signed by none of the authorities that are asked for."""
+    access_key: str | None = None
+    secret_key: str | None = None
+    """The keys that it takes; any if `None`."""
+    denied: tuple[str, ...] = ()
+    """Buckets of somebody else."""
+    missing: tuple[str, ...] = ()
+
+
 class Cloud:
     """The objects of all simulated providers."""
 
@@ -63,6 +78,7 @@ class Cloud:
         self._path = path
         self._lock = threading.RLock()
         self._faults: list[Fault] = []
+        self._stores: dict[str, StoreRules] = {}
         self._objects: dict[tuple[str, str, str], dict[str, Any]] = {}
         if path is not None and path.exists():
             for entry in json.loads(path.read_text("utf-8")):
@@ -116,6 +132,14 @@ class Cloud:
         """Let a Kubernetes namespace exist that no stack owns."""
         properties = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         self.put("kubernetes", "Namespace", name, {**properties, _FOREIGN: True})
+
+    def set_store(self, endpoint: str, rules: StoreRules) -> None:
+        """Let the store at `host:port` answer so from now on."""
+        self._stores[endpoint] = rules
+
+    def store(self, endpoint: str) -> StoreRules:
+        """How the store at `host:port` answers; well, unless something else was said."""
+        return self._stores.get(endpoint, StoreRules())
 
     def fail(
         self,

@@ -11,6 +11,9 @@ from .errors import SandboxError
 SETTING: Final = "tracing:tempo.blockRetention"
 """How long Tempo keeps traces: a setting that every stack has."""
 
+ALLOWED: Final = "tracing:deleteData"
+"""Without it what holds traces is protected."""
+
 
 def run(to: Console, box: Sandbox, changed: dict[str, Any]) -> None:
     """Preview, apply, preview again, change a setting, destroy: each told before it is shown."""
@@ -64,9 +67,15 @@ def run(to: Console, box: Sandbox, changed: dict[str, Any]) -> None:
     show.heading(
         to,
         "5. Destroy: nothing stays behind",
+        "A stack that holds traces can't be destroyed unless it says so "
+        f"({ALLOWED}: true, applied first).\n"
         "Everything is removed again, in the opposite order.\n"
         "Look for: what is left in the simulated clouds.",
     )
+    if not box.config.get(ALLOWED):
+        box.set_config(ALLOWED, True)
+        with show.working(to, f"applying {ALLOWED}") as tell:
+            box.up(tell)
     with show.working(to, "destroying") as tell:
         gone = box.destroy(tell)
     to.print(f"deleted {gone.changes.get('delete', 0)} resources")

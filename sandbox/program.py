@@ -10,7 +10,7 @@ import os
 import runpy
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -23,13 +23,16 @@ _KEPT = (__package__, "tests", "ops")
 class Program:
     """A project's program, callable by the Automation API."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, prepare: Callable[[], None] = lambda: None) -> None:
+        """Run what is in `project`; `prepare` is called first, among its freshly loaded modules."""
         self._project = project.resolve()
+        self._prepare = prepare
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __call__(self) -> None:
         """Run the program; what it raises becomes one readable error."""
         self._loop = asyncio.get_running_loop()
+        self._prepare()
         try:
             runpy.run_path(str(self._project / "__main__.py"), run_name="__main__")
         except pulumi.RunError:

@@ -59,6 +59,10 @@ class Kind:
     def read(self, request: Request) -> dict[str, Any] | None:
         """Return the state as the server tells it; None when the object is gone."""
 
+    def imported(self, request: Request) -> Found | None:
+        """Return the state and inputs of what is in no state yet; None when there is no such."""
+        raise ProviderError(f"the sandbox cannot import a {request.type}")
+
     @abstractmethod
     def update(self, request: Request) -> dict[str, Any]:
         """Change the object in place; return its state."""
@@ -153,9 +157,9 @@ class BridgedSimulation(Simulation):
 
     def read(self, request: Request) -> Found | None:
         """Look the object up; the inputs follow what the server says."""
-        if not request.olds:
-            raise ProviderError(f"the sandbox cannot import a {request.type}")
         kind = self.kind_of(request)
+        if not request.olds:
+            return kind.imported(request)
         state = kind.read(request)
         if state is None:
             return None

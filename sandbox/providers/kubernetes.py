@@ -210,15 +210,17 @@ class KubernetesSimulation(Simulation):
         return {**live, **({"spec": spec} if spec else {}), **_only(added, "status")}
 
     def _store(self, kind: str, id: str, live: Mapping[str, Any]) -> None:
-        self.cloud.put("kubernetes", kind, id, dict(live))
+        before = self.cloud.get("kubernetes", kind, id) or {}
+        self.cloud.put("kubernetes", kind, id, {**live, **_only(before, _DATA_OF)})
         if kind != "StatefulSet":
             return
-        # The claims a StatefulSet makes are nobody's resources: they outlive it, with their data.
+        # It takes up the claims that are there. Those that it makes are nobody's resources: they
+        # outlive it, with their data.
         for claim, template in rules.claims(id, live).items():
-            if self.cloud.get("kubernetes", _CLAIM, claim) is None:
-                image = live["spec"]["template"]["spec"]["containers"][0].get("image", "")
-                made = {**template, "apiVersion": "v1", "kind": _CLAIM, _DATA_OF: image}
-                self.cloud.put("kubernetes", _CLAIM, claim, made)
+            made = {**template, "apiVersion": "v1", "kind": _CLAIM}
+            found = self.cloud.get("kubernetes", _CLAIM, claim) or made
+            image = live["spec"]["template"]["spec"]["containers"][0].get("image", "")
+            self.cloud.put("kubernetes", _CLAIM, claim, {**found, _DATA_OF: image})
 
     def _remove(self, kind: str, id: str) -> None:
         """Remove an object with all that dies with it."""

@@ -7,11 +7,12 @@ import re
 import secrets
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 from typing import Any, ClassVar, Final
 
 from ..cloud import Cloud
-from .bridged import BridgedSimulation, Field
+from .bridged import DEFAULTS, BridgedSimulation, Field
 from .minio_iam import IAM_KINDS
 from .minio_server import IDENTITY, NAME, POLICY, REPLACES, SWITCH, Stored, unique
 from .simulation import Failure, Found, ProviderError, Request
@@ -43,14 +44,23 @@ class _Bucket(Stored):
         if self.get("S3Bucket", name) is not None:
             raise ProviderError(f"bucket already exists! ({name})")
         self.put("S3Bucket", name, {"objects": {}, "acl": request.news.get("acl", "private")})
-        scheme = "https" if request.config.get("minioSsl") in (True, "true") else "http"
-        address = f"{scheme}://{request.config.get('minioServer', 'localhost:9000')}/minio/{name}"
-        made = {"bucket": name, "arn": f"arn:aws:s3:::{name}", "bucketDomainName": address}
-        return name, {**self.state(request), **made}
+        return name, {**self.state(request), **self._named(name, request.config)}
+
+    def _named(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        scheme = "https" if config.get("minioSsl") in (True, "true") else "http"
+        address = f"{scheme}://{config.get('minioServer', 'localhost:9000')}/minio/{name}"
+        return {"bucket": name, "arn": f"arn:aws:s3:::{name}", "bucketDomainName": address}
 
     def read(self, request: Request) -> dict[str, Any] | None:
         # Only whether it exists is asked: a changed quota or ACL is never seen.
         return None if self.get("S3Bucket", request.id) is None else dict(request.olds)
+
+    def imported(self, request: Request) -> Found | None:
+        if self.get("S3Bucket", request.id) is None:
+            return None
+        inputs = {"bucket": request.id, "acl": "private", DEFAULTS: []}
+        asked = replace(request, news=inputs)
+        return Found({**self.state(asked), **self._named(request.id, request.config)}, inputs)
 
     def update(self, request: Request) -> dict[str, Any]:
         self.need("S3Bucket", request.id, "The specified bucket does not exist")
@@ -182,13 +192,13 @@ class MinioSimulation(BridgedSimulation):
     def create(self, request: Request) -> tuple[str, Mapping[str, Any]]:
         """Make the object, if the server can be reached."""
         if not request.preview:
-            _reach(request)
+            self._reach(request)
         return super().create(request)
 
     def read(self, request: Request) -> Found | None:
         """Look the object up; of a bucket, a server that can't be reached says it is gone."""
         try:
-            _reach(request)
+            self._reach(request)
         except ProviderError:
             # The real provider does not tell "not there" from "not asked" for these two (seen with
             # 0.17.1): a refresh without a way to the server drops them from the state.
@@ -200,23 +210,33 @@ class MinioSimulation(BridgedSimulation):
     def update(self, request: Request) -> Mapping[str, Any]:
         """Change the object in place, if the server can be reached."""
         if not request.preview:
-            _reach(request)
+            self._reach(request)
         return super().update(request)
 
     def delete(self, request: Request) -> None:
         """Remove the object, if the server can be reached."""
-        _reach(request)
+        self._reach(request)
         super().delete(request)
 
+    def _reach(self, request: Request) -> None:
+        """Refuse what a server is asked that does not answer, or does not know who asks.
 
-def _reach(request: Request) -> None:
-    """Refuse what a server behind a forwarded port is asked while nothing forwards it.
+        Behind a forwarded port none answers while nothing forwards it. Every other address is taken
+        to answer: the sandbox has no network.
+        """
+        address = str(request.config.get("minioServer", ""))
+        rules = self.cloud.store(address)
+        if rules.down or not _open(address):
+            raise ProviderError(f"dial tcp {address}: connect: connection refused")
+        if rules.access_key not in (None, request.config.get("minioUser")):
+            raise ProviderError("The Access Key Id you provided does not exist in our records.")
+        if rules.secret_key not in (None, request.config.get("minioPassword")):
+            raise ProviderError("The request signature we calculated does not match")
 
-    Every other address is taken to answer: the sandbox has no network.
-    """
-    host, _, port = str(request.config.get("minioServer", "")).partition(":")
+
+def _open(address: str) -> bool:
+    host, _, port = address.partition(":")
     if host != FORWARDED:
-        return
+        return True
     with socket.socket() as probe:
-        if probe.connect_ex((host, int(port))) != 0:
-            raise ProviderError(f"dial tcp {host}:{port}: connect: connection refused")
+        return probe.connect_ex((host, int(port))) == 0

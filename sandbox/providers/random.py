@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ..differences import Differences
-from ..values import Secret
+from ..values import UNKNOWN, Secret
 from .bridged import BridgedSimulation, Field, Kind
 from .simulation import Request
 
@@ -35,6 +35,8 @@ _TEXT_FIELDS = {
 
 def _same_keepers(old: Any, new: Any) -> bool:
     """Compare keepers as the provider does: one without a value does not count."""
+    if old is UNKNOWN or new is UNKNOWN:
+        return False
     left, right = ({k: v for k, v in (side or {}).items() if v is not None} for side in (old, new))
     return left == right
 

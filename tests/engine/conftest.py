@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ops.engine import EngineUnavailable, find
+from ops.stack_files import ROOT, STACK_FILES
 from sandbox import Result, Sandbox, SandboxError
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -19,6 +20,23 @@ def engine() -> None:
         find(obtain=False)
     except EngineUnavailable as error:
         pytest.skip(f"no Pulumi CLI: {error}")
+
+
+BoxOf = Callable[[str], Sandbox]
+
+
+@pytest.fixture
+def box_of() -> Iterator[BoxOf]:
+    """A sandbox for one of the repository's stacks."""
+    opened: list[Sandbox] = []
+
+    def open_box(stack: str) -> Sandbox:
+        opened.append(Sandbox(ROOT, stack, stack_file=STACK_FILES[stack]))
+        return opened[-1]
+
+    yield open_box
+    for box in opened:
+        box.close()
 
 
 class Objects(Sandbox):

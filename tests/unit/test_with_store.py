@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import port_forward
 from ops import UserError, with_store
 from sandbox import kubectl
 
@@ -68,6 +69,28 @@ def test_what_kubectl_says_is_what_the_user_reads(project: Path, port: int) -> N
     provide_kubectl(project, "echo 'error: statefulset not found' >&2; exit 1")
     with pytest.raises(UserError, match="error: statefulset not found"):
         run(project, MINIO_IN_CLUSTER.format(port=port), sys.executable, "-c", "")
+
+
+UNWELL = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self): self.send_error(503)
+    def log_message(self, *args): pass
+port = int(sys.argv[-1].split(":")[0])
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+def test_a_store_that_is_reached_but_not_well_is_told_from_one_that_is_not_reached(
+    project: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port_forward, "READY_TIMEOUT_SECONDS", 2)
+    (project / "unwell.py").write_text(UNWELL, encoding="utf-8")
+    provide_kubectl(project, f'exec "{sys.executable}" "{project}/unwell.py" "$@"')
+    with pytest.raises(UserError, match="can't be used: /minio/health/cluster did not answer 200"):
+        run(project, MINIO_IN_CLUSTER.format(port=port), sys.executable, "-c", "")
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_a_stack_that_is_not_there_is_named(project: Path) -> None:
