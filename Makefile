@@ -66,7 +66,7 @@ refresh: setup ## `pulumi refresh` of STACK
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" \
 	$(python) -m ops with-store --stack "$(STACK)" -- "$$pulumi" refresh --stack "$(STACK)" $(ARGS)
 destroy: setup ## `pulumi destroy` of STACK
-	$(pulumi)
+	$(pulumi) || { status=$$?; echo 'If something is protected: it holds traces. To delete them: tracing:deleteData: true in Pulumi.$(STACK).yaml, make up, make destroy.' >&2; exit $$status; }
 
 .PHONY: generate
 generate: setup ## write again what is generated from the code: schema, configuration table, goldens

@@ -5,6 +5,7 @@ from pulumi_kubernetes import Provider
 
 import charts
 import config
+import store_check
 from components.collector import Collector, CollectorArgs
 from components.external import external_store, loki_ref, prometheus_ref
 from components.grafana import Grafana, GrafanaArgs
@@ -19,6 +20,8 @@ from components.traefik import Traefik, TraefikArgs
 loaded = config.load()
 stack, secrets = loaded.stack, loaded.secrets
 chart = charts.locate(stack)
+if not pulumi.runtime.is_dry_run():
+    store_check.require(stack, pulumi.get_stack(), loaded.plain_secrets)
 
 cluster = Provider(
     "kubernetes",
@@ -27,11 +30,16 @@ cluster = Provider(
     # Otherwise a changed Secret is deleted and made anew, and pods that start in between fail.
     enable_secret_mutable=True,
     enable_config_map_mutable=True,
+    upsert_existing_objects=stack.adopt_existing or None,
 )
 opts = pulumi.ResourceOptions(providers=[cluster])
 namespaces = Namespaces(
     "namespaces",
-    NamespacesArgs(names=loaded.namespaces, existing=stack.kubernetes.existing_namespaces),
+    NamespacesArgs(
+        names=loaded.namespaces,
+        existing=stack.kubernetes.existing_namespaces,
+        protected=() if stack.delete_data else loaded.data_namespaces,
+    ),
     opts,
 )
 
@@ -43,6 +51,7 @@ if isinstance(stack.object_store, config.MinioConfig):
             namespace=namespaces[stack.object_store.namespace],
             root_password=secrets.object_store_root_password,
             cluster=stack.kubernetes,
+            delete_data=stack.delete_data,
         ),
         opts,
     )
@@ -59,6 +68,8 @@ store = ObjectStore(
         expire_days=loaded.expire_days,
         access_key=secrets.object_store_access_key,
         secret_key=secrets.object_store_secret_key,
+        delete_data=stack.delete_data,
+        adopt_existing=stack.adopt_existing,
     ),
     opts,
 )

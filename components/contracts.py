@@ -68,6 +68,12 @@ class StoreAdmin:
     user: Input[str]
     password: Output[str]
     ca_file: str | None = None
+    """PEM file with the authority of the address's certificate; the usual ones if `None`."""
+    verified: bool = True
+    """Whether the certificate is checked; through a forward it can't be, as it is for other
+    names than 127.0.0.1, and need not be, as the tunnel is the API server's."""
+    local: bool = False
+    """Whether the address is one of this machine's own, of no interest to a reviewer."""
     reachable: Output[None] | None = None
     """Resolves, in an update, once the address answers; `None` where it always does."""
     dies_with: pulumi.Resource | None = None
@@ -83,8 +89,20 @@ class StoreServer:
     insecure: bool
     """The endpoint speaks plain HTTP."""
     path_style: bool
+    ca_certificate: str | None = None
+    """PEM of the authority that signed the API's certificate; the usual ones if `None`."""
     admin: StoreAdmin | None
     """`None` where bucket and keys are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaBundle:
+    """A ConfigMap with certificates of authorities, to be mounted by pods of its namespace."""
+
+    config_map: Input[str]
+    key: str
+    version: str
+    """Another one whenever the certificates are others: pods that carry it are restarted then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +121,8 @@ class S3Access:
     secret_key_variable: str
     secret_version: Input[str]
     """Another one whenever the keys are others: pods that carry it are restarted then."""
+    ca: CaBundle | None = None
+    """What to verify the endpoint's certificate against; the usual authorities if `None`."""
     ready: Sequence[pulumi.Resource] = ()
     """What has to exist before the bucket can be used."""
 

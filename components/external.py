@@ -2,6 +2,7 @@
 
 from pulumi import Output
 
+from config.certificates import read as read_certificates
 from config.grafana import LokiConfig, PrometheusConfig
 from config.object_store import ExternalMinioConfig, S3Config
 
@@ -17,6 +18,7 @@ def external_store(
             endpoint=settings.endpoint,
             insecure=settings.insecure,
             path_style=settings.path_style,
+            ca_certificate=_read(settings.ca_file),
             admin=None,
         )
     if password is None:
@@ -25,6 +27,7 @@ def external_store(
         endpoint=settings.endpoint,
         insecure=settings.insecure,
         path_style=True,
+        ca_certificate=_read(settings.ca_file),
         admin=StoreAdmin(
             address=settings.endpoint,
             tls=not settings.insecure,
@@ -33,6 +36,10 @@ def external_store(
             ca_file=settings.ca_file,
         ),
     )
+
+
+def _read(ca_file: str | None) -> str | None:
+    return None if ca_file is None else read_certificates(ca_file)
 
 
 def loki_ref(settings: LokiConfig | None) -> LokiRef | None:

@@ -10,6 +10,13 @@ _CONTENTS: Final = ("data", "stringData")
 """The fields of a Secret that hold what is secret."""
 
 
+SKIP_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
+"""Annotation for what only gets ready by something that is made later, or not by this stack."""
+
+FORCE: Final = {"pulumi.com/patchForce": "true"}
+"""Annotation for what others may have written first: without it their fields are conflicts."""
+
+
 class KubernetesObject(pulumi.CustomResource):
     """One object of any kind, with the manifest's own spelling of its fields.
 
@@ -49,8 +56,11 @@ class KubernetesObject(pulumi.CustomResource):
 
 
 def object_metadata(
-    name: str, namespace: Input[str] | None = None, labels: Mapping[str, str] | None = None
+    name: str,
+    namespace: Input[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The `metadata` of a manifest, without what is not given."""
-    fields = {"name": name, "namespace": namespace, "labels": labels}
+    fields = {"name": name, "namespace": namespace, "labels": labels, "annotations": annotations}
     return {key: value for key, value in fields.items() if value is not None}

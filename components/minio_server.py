@@ -1,19 +1,32 @@
 """Owns a MinIO server in the cluster. Needs a namespace. Gives the server as a `StoreServer`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_random as random
 from pulumi import Input, Output, ResourceOptions
 
+from config.certificates import read as read_certificates
 from config.object_store import MinioConfig
 from config.platform import KubernetesConfig
 from port_forward import PortForward
 
+from .ca_bundle import ca_bundle
 from .contracts import StoreAdmin, StoreServer, joined, service_host
-from .kubernetes_object import KubernetesObject, object_metadata
+from .kubernetes_object import FORCE, SKIP_AWAIT, KubernetesObject, object_metadata
 from .secret_version import secret_version
-from .values.minio import CONSOLE_PORT, S3_PORT, minio_spec
+from .values.minio import (
+    S3_PORT,
+    disruption_budget_spec,
+    headless_service_spec,
+    ingress_spec,
+    minio_spec,
+    service_spec,
+    volume_claim_name,
+    volume_claim_spec,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +39,13 @@ class MinioServerArgs:
     """Generated once and kept in the state if `None`."""
     cluster: KubernetesConfig
     """The cluster, for reaching the server through `kubectl port-forward`."""
+    delete_data: bool
+    """Allow what deletes the servers or their volumes."""
 
 
 class MinioServer(pulumi.ComponentResource):
-    """One MinIO server: StatefulSet with a volume, Service, and the Secret of its root user."""
+    """MinIO, one server or a pool of them: StatefulSet, volume claims, Services, and the Secret of
+    its root user."""
 
     server: StoreServer
     root_password: Output[str]
@@ -53,62 +69,125 @@ class MinioServer(pulumi.ComponentResource):
                 opts=child,
             ).result
         )
-        root = KubernetesObject(
-            f"{name}-root",
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": object_metadata(f"{settings.name}-root", args.namespace, labels),
-                "stringData": {
-                    "MINIO_ROOT_USER": settings.root_user,
-                    "MINIO_ROOT_PASSWORD": self.root_password,
-                },
+
+        def add(
+            role: str,
+            kind: str,
+            object_name: str,
+            opts: ResourceOptions = child,
+            *,
+            api_version: str = "v1",
+            annotations: Mapping[str, str] | None = None,
+            **fields: Any,
+        ) -> KubernetesObject:
+            metadata = object_metadata(object_name, args.namespace, labels, annotations)
+            manifest = {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
+            return KubernetesObject(f"{name}-{role}", manifest, opts)
+
+        root = add(
+            "root",
+            "Secret",
+            settings.root_secret_name,
+            stringData={
+                "MINIO_ROOT_USER": settings.root_user,
+                "MINIO_ROOT_PASSWORD": self.root_password,
             },
-            child,
         )
-        service = KubernetesObject(
-            f"{name}-service",
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": object_metadata(settings.name, args.namespace, labels),
-                "spec": {
-                    "selector": labels,
-                    "ports": [
-                        {"name": "s3", "port": S3_PORT, "targetPort": "s3"},
-                        {"name": "console", "port": CONSOLE_PORT, "targetPort": "console"},
-                    ],
-                },
-            },
-            child,
+        service = add("service", "Service", settings.name, spec=service_spec(labels))
+        headless = add(
+            "headless",
+            "Service",
+            f"{settings.name}-headless",
+            spec=headless_service_spec(labels),
         )
-        server = KubernetesObject(
-            f"{name}-server",
-            {
-                "apiVersion": "apps/v1",
-                "kind": "StatefulSet",
-                "metadata": object_metadata(settings.name, args.namespace, labels),
-                "spec": minio_spec(
-                    settings,
-                    labels=labels,
-                    service=service.physical_name,
-                    root_secret=root.physical_name,
-                    root_version=secret_version(
-                        f"{name}-root-version",
-                        {"user": settings.root_user, "password": self.root_password},
-                        child,
-                    ),
+        # Claims of their own, which the StatefulSet takes up by their names: those that it makes
+        # itself nobody could protect, grow, or see in a preview.
+        volumes = [
+            add(
+                f"volume-{index}",
+                "PersistentVolumeClaim",
+                volume_claim_name(settings, index),
+                ResourceOptions(parent=self, protect=not args.delete_data),
+                # Forced: one that a StatefulSet made has its size from the StatefulSet.
+                annotations={**SKIP_AWAIT, **FORCE},
+                spec=volume_claim_spec(settings),
+            )
+            for index in range(settings.replicas)
+        ]
+        certificate = _certificate(settings)
+        ca = (
+            ca_bundle(
+                f"{name}-ca",
+                object_name=f"{settings.name}-ca",
+                namespace=args.namespace,
+                certificate=certificate,
+                opts=child,
+            )
+            if certificate is not None
+            else None
+        )
+        server = add(
+            "server",
+            "StatefulSet",
+            settings.name,
+            ResourceOptions(
+                parent=self,
+                depends_on=volumes,
+                protect=not args.delete_data,
+                # The template is only what a claim that is missing would be made from; grown
+                # volumes must not make the StatefulSet anew.
+                ignore_changes=["spec.volumeClaimTemplates"],
+                # A pool can't change its number of servers: as a replacement it is refused.
+                replace_on_changes=["spec.replicas"],
+            ),
+            api_version="apps/v1",
+            spec=minio_spec(
+                settings,
+                labels=labels,
+                namespace=args.namespace,
+                headless=headless.physical_name,
+                root_secret=root.physical_name,
+                root_version=secret_version(
+                    f"{name}-root-version",
+                    {"user": settings.root_user, "password": self.root_password},
+                    child,
                 ),
-            },
-            child,
+                ca=ca,
+            ),
         )
+        if settings.replicas > 1:
+            add(
+                "disruption-budget",
+                "PodDisruptionBudget",
+                settings.name,
+                api_version="policy/v1",
+                spec=disruption_budget_spec(labels),
+            )
+        if settings.ingress is not None:
+            add(
+                "ingress",
+                "Ingress",
+                settings.name,
+                api_version="networking.k8s.io/v1",
+                # Its address comes from a controller that is not this stack's to wait for.
+                annotations={**SKIP_AWAIT, **settings.ingress.annotations},
+                spec=ingress_spec(settings.ingress, service.physical_name),
+            )
         self.server = StoreServer(
             endpoint=joined(service_host(service.physical_name, args.namespace), ":", S3_PORT),
-            insecure=True,
+            insecure=settings.tls is None,
             path_style=True,
+            ca_certificate=certificate,
             admin=_admin(args, server, self.root_password),
         )
         self.register_outputs({"endpoint": self.server.endpoint})
+
+
+def _certificate(settings: MinioConfig) -> str | None:
+    """The authority that signed the servers' certificate, if it is not one of the usual ones."""
+    if settings.tls is None or settings.tls.ca_file is None:
+        return None
+    return read_certificates(settings.tls.ca_file)
 
 
 def minio_forward(settings: MinioConfig, cluster: KubernetesConfig) -> PortForward:
@@ -116,6 +195,8 @@ def minio_forward(settings: MinioConfig, cluster: KubernetesConfig) -> PortForwa
     return PortForward(
         local_port=settings.admin.port_forward.local_port,
         remote_port=S3_PORT,
+        health="/minio/health/cluster",
+        tls=settings.tls is not None,
         context=cluster.context,
         kubeconfig=cluster.kubeconfig,
     )
@@ -127,6 +208,7 @@ def _admin(args: MinioServerArgs, server: KubernetesObject, password: Output[str
         return StoreAdmin(
             address=admin.endpoint,
             tls=not admin.insecure,
+            ca_file=admin.ca_file,
             user=args.settings.root_user,
             password=password,
             reachable=server.id.apply(lambda _: None),
@@ -134,7 +216,9 @@ def _admin(args: MinioServerArgs, server: KubernetesObject, password: Output[str
         )
     return StoreAdmin(
         address=f"127.0.0.1:{admin.port_forward.local_port}",
-        tls=False,
+        tls=args.settings.tls is not None,
+        verified=False,
+        local=True,
         user=args.settings.root_user,
         password=password,
         reachable=minio_forward(args.settings, args.cluster).open(

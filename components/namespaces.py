@@ -17,6 +17,8 @@ class NamespacesArgs:
     """Every namespace that a component uses."""
     existing: Collection[str] = ()
     """Those that are there already: they are referred to, never created or deleted."""
+    protected: Collection[str] = ()
+    """Those that must not be deleted, because of the volumes in them."""
 
 
 class Namespaces(pulumi.ComponentResource):
@@ -30,7 +32,6 @@ class Namespaces(pulumi.ComponentResource):
         self, name: str, args: NamespacesArgs, opts: ResourceOptions | None = None
     ) -> None:
         super().__init__("tracing:index:Namespaces", name, None, opts)
-        child = ResourceOptions(parent=self)
         self.names = {}
         for namespace in sorted(set(args.names)):
             if namespace in args.existing:
@@ -45,7 +46,7 @@ class Namespaces(pulumi.ComponentResource):
                     "kind": "Namespace",
                     "metadata": object_metadata(namespace),
                 },
-                child,
+                ResourceOptions(parent=self, protect=namespace in args.protected),
             )
             self.names[namespace] = resource.physical_name
         self.register_outputs({"names": sorted(set(args.names))})

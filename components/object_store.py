@@ -12,6 +12,7 @@ from pulumi import Input, Output, ResourceOptions
 
 from config.object_store import ManagedStoreConfig, StoreConfig
 
+from .ca_bundle import ca_bundle
 from .contracts import S3Access, StoreAdmin, StoreServer
 from .kubernetes_object import KubernetesObject, object_metadata
 from .secret_version import secret_version
@@ -42,9 +43,12 @@ class ObjectStoreArgs:
     expire_days: int | None
     """Days after which the bucket deletes objects; `None` where the lifecycle is not managed."""
     access_key: Output[str] | None
-    """Given for a store whose users are not managed."""
     secret_key: Output[str] | None
-    """Generated if `None` and the store's users are managed."""
+    """Both are given for a store whose users are not managed."""
+    delete_data: bool
+    """Allow what deletes the bucket, also with objects in it."""
+    adopt_existing: bool
+    """Take over a bucket that is there already."""
 
 
 class ObjectStore(pulumi.ComponentResource):
@@ -62,14 +66,25 @@ class ObjectStore(pulumi.ComponentResource):
         access_key: Input[str]
         ready: list[pulumi.Resource] = []
         if isinstance(settings, ManagedStoreConfig) and args.server.admin is not None:
-            access_key = settings.user
-            secret_key = self._secret_key(name, args.secret_key)
+            access_key = settings.access_key
+            secret_key = self._generated_key(name, settings.key_version)
             ready = self._managed(name, settings, args, args.server.admin, secret_key)
         elif args.access_key is not None and args.secret_key is not None:
             access_key, secret_key = args.access_key, args.secret_key
         else:
             raise ValueError("a store without an admin API needs its keys given")
 
+        ca = (
+            ca_bundle(
+                f"{name}-ca",
+                object_name=f"{settings.secret_name}-ca",
+                namespace=args.namespace,
+                certificate=args.server.ca_certificate,
+                opts=child,
+            )
+            if args.server.ca_certificate is not None
+            else None
+        )
         secret = KubernetesObject(
             f"{name}-access",
             {
@@ -92,15 +107,19 @@ class ObjectStore(pulumi.ComponentResource):
             secret_version=secret_version(
                 f"{name}-access-version", {"access": access_key, "secret": secret_key}, child
             ),
+            ca=ca,
             ready=(secret, *ready),
         )
         self.register_outputs({"bucket": settings.bucket, "secretName": secret.physical_name})
 
-    def _secret_key(self, name: str, given: Output[str] | None) -> Output[str]:
-        if given is not None:
-            return Output.secret(given)
+    def _generated_key(self, name: str, version: int) -> Output[str]:
         password = random.RandomPassword(
-            f"{name}-secret-key", length=40, special=False, opts=ResourceOptions(parent=self)
+            f"{name}-secret-key",
+            length=40,
+            special=False,
+            # The first one has none: it was there before versions were.
+            keepers={"version": str(version)} if version > 1 else None,
+            opts=ResourceOptions(parent=self),
         )
         return Output.secret(password.result)
 
@@ -116,20 +135,45 @@ class ObjectStore(pulumi.ComponentResource):
             f"{name}-admin",
             minio_server=admin.address,
             minio_ssl=admin.tls,
+            minio_insecure=None if admin.verified or not admin.tls else True,
             minio_region=settings.region,
             minio_user=admin.user,
             # The provider's schema does not mark it as a secret.
             minio_password=Output.secret(admin.password),
             minio_cacert_file=admin.ca_file,
-            opts=ResourceOptions(parent=self),
+            opts=ResourceOptions(
+                parent=self,
+                # A local port is nobody's business but this machine's.
+                hide_diffs=["minioServer"] if admin.local else None,
+            ),
         )
-        child = ResourceOptions(
-            parent=self,
-            provider=provider,
-            depends_on=_once_reachable(admin),
-            deleted_with=admin.dies_with,
+        child = ResourceOptions(parent=self, provider=provider, deleted_with=admin.dies_with)
+        bucket = minio.S3Bucket(
+            f"{name}-bucket",
+            bucket=settings.bucket,
+            acl="private",
+            force_destroy=True if args.delete_data else None,
+            opts=ResourceOptions.merge(
+                child,
+                ResourceOptions(
+                    depends_on=_once_reachable(admin),
+                    protect=not args.delete_data,
+                    import_=settings.bucket if args.adopt_existing else None,
+                ),
+            ),
         )
-        bucket = minio.S3Bucket(f"{name}-bucket", bucket=settings.bucket, acl="private", opts=child)
+        # All of it after the bucket. If that is somebody else's, then so are the user and the
+        # policy of the same name, which the provider would take over without a word; and a server
+        # that refuses to answer is one error, not four.
+        child = ResourceOptions.merge(child, ResourceOptions(depends_on=[bucket]))
+        ready: list[pulumi.Resource] = [bucket]
+        if settings.versioning:
+            minio.S3BucketVersioning(
+                f"{name}-versioning",
+                bucket=bucket.bucket,
+                versioning_configuration={"status": "Enabled"},
+                opts=child,
+            )
         if args.expire_days is not None:
             minio.IlmPolicy(
                 f"{name}-lifecycle",
@@ -143,14 +187,29 @@ class ObjectStore(pulumi.ComponentResource):
                 ],
                 opts=child,
             )
-        user = minio.IamUser(f"{name}-user", name=settings.user, secret=secret_key, opts=child)
+        # The provider would have a user of another name deleted before the new one is made, and
+        # Tempo without a valid key for as long as its pods take to restart.
+        created_first = ResourceOptions(delete_before_replace=False)
+        # Never `force_destroy`: with it the provider deletes the user on any update.
+        user = minio.IamUser(
+            f"{name}-user",
+            name=settings.access_key,
+            secret=secret_key,
+            opts=ResourceOptions.merge(child, created_first),
+        )
         policy = minio.IamPolicy(
-            f"{name}-policy", name=settings.policy, policy=tempo_policy(settings.bucket), opts=child
+            f"{name}-policy",
+            name=settings.policy_name,
+            policy=tempo_policy(settings.bucket),
+            opts=child,
         )
         attachment = minio.IamUserPolicyAttachment(
-            f"{name}-user-policy", user_name=user.name, policy_name=policy.name, opts=child
+            f"{name}-user-policy",
+            user_name=user.name,
+            policy_name=policy.name,
+            opts=ResourceOptions.merge(child, created_first),
         )
-        return [bucket, attachment]
+        return [*ready, attachment]
 
 
 def _once_reachable(admin: StoreAdmin) -> Output[list[Input[pulumi.Resource]]] | None:

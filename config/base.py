@@ -1,5 +1,8 @@
 """What every section of the stack configuration has in common."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -18,3 +21,7 @@ class Section(BaseModel):
         strict=True,
         validate_default=True,
     )
+
+    refused: ClassVar[Mapping[str, str]] = {}
+    """Keys that one would look for in this section and that it can't have, with the reason and the
+    remedy: a better answer than "not a known key"."""

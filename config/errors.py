@@ -112,6 +112,8 @@ def _message(detail: ErrorDetails, keys: Sequence[int | str], owner: type[BaseMo
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
     match kind:
         case "extra_forbidden":
+            if owner is not None and (reason := _refused(owner).get(str(keys[-1]))):
+                return reason
             known = (
                 [field.alias or name for name, field in owner.model_fields.items()] if owner else []
             )
@@ -139,6 +141,10 @@ def _message(detail: ErrorDetails, keys: Sequence[int | str], owner: type[BaseMo
             return f"{shown(given)} is empty; write a value, or remove the key"
         case _:
             return f"{shown(given)} {_wrong_type(kind)}"
+
+
+def _refused(owner: type[BaseModel]) -> Mapping[str, str]:
+    return getattr(owner, "refused", {})
 
 
 _EXPECTED_TYPES: Final[Mapping[str, str]] = {

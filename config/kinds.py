@@ -15,6 +15,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 DNS_LABEL_MAX: Final = 63
 """RFC 1123; the limit of namespaces, Services and StatefulSets in Kubernetes."""
 
+STATEFUL_SET_NAME_MAX: Final = 52
+"""Its pods carry a label: the set's name and a hash of ten characters (Kubernetes issue 64023)."""
+
 RELEASE_NAME_MAX: Final = 53
 """Helm's limit: it leaves ten characters for what charts append to a release name."""
 
@@ -22,6 +25,7 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]*[a-z0-9]")
 _IPV4 = re.compile(r"(\d{1,3}\.){3}\d{1,3}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 _IMAGE = re.compile(
@@ -135,6 +139,10 @@ def _release_name(text: str) -> str:
     return _dns_label(text, RELEASE_NAME_MAX)
 
 
+def _stateful_set_name(text: str) -> str:
+    return _dns_label(text, STATEFUL_SET_NAME_MAX)
+
+
 def _bucket(text: str) -> str:
     if (
         not 3 <= len(text) <= 63
@@ -179,6 +187,12 @@ def _host_port(text: str) -> str:
     return text
 
 
+def _host_name(text: str) -> str:
+    if _DNS_NAME.fullmatch(text) is None:
+        raise ValueError("is not a host name; write one such as s3.example.com, without a port")
+    return text
+
+
 def _image(text: str) -> str:
     match = _IMAGE.fullmatch(text)
     if match is None or not (match["tag"] or match["digest"]):
@@ -198,12 +212,16 @@ _LABEL_PATTERN: Final = _DNS_LABEL.pattern
 
 DnsLabel = Annotated[str, *_text(_dns_label, _LABEL_PATTERN, maxLength=DNS_LABEL_MAX)]
 ReleaseName = Annotated[str, *_text(_release_name, _LABEL_PATTERN, maxLength=RELEASE_NAME_MAX)]
+StatefulSetName = Annotated[
+    str, *_text(_stateful_set_name, _LABEL_PATTERN, maxLength=STATEFUL_SET_NAME_MAX)
+]
 BucketName = Annotated[str, *_text(_bucket, _BUCKET.pattern, minLength=3, maxLength=63)]
 Duration = Annotated[str, *_text(_positive_duration, rf"({_DURATION.pattern})+")]
 Quantity = Annotated[str, *_text(_positive_quantity, _QUANTITY.pattern)]
 Size = Annotated[str, *_text(_size, _QUANTITY.pattern)]
 Url = Annotated[str, *_text(_url, "https?://.+")]
 HostPort = Annotated[str, *_text(_host_port, r"[A-Za-z0-9.-]+(:\d+)?")]
+HostName = Annotated[str, *_text(_host_name, r"[a-z0-9.-]+", maxLength=253)]
 Image = Annotated[str, *_text(_image, r"\S+[:@]\S+")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Replicas = Annotated[int, Field(ge=1, le=1000)]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -36,11 +36,20 @@ class Loaded:
 
     stack: StackConfig
     secrets: Secrets
+    plain_secrets: Mapping[str, str] = field(repr=False)
+    """The same in clear, by key without the prefix: for a question to ask before anything is
+    registered, never for what is."""
 
     @property
     def namespaces(self) -> set[str]:
         """Names of all namespaces that the stack's components use."""
         return set(rules.namespaces_of(self.stack).values())
+
+    @property
+    def data_namespaces(self) -> set[str]:
+        """Names of those in which volumes with traces are: the store's, and Tempo's ingesters'."""
+        names = rules.namespaces_of(self.stack)
+        return {names[key] for key in ("objectStore.namespace", "tempo.namespace") if key in names}
 
     @property
     def expire_days(self) -> int | None:
@@ -63,6 +72,7 @@ def load() -> Loaded:
     return Loaded(
         stack=parse(raw, stack=pulumi.get_stack(), secret_keys=secret_keys),
         secrets=Secrets.load(pulumi.Config("tracing")),
+        plain_secrets={key: raw[PREFIX + key] for key in SECRET_KEYS if PREFIX + key in raw},
     )
 
 

@@ -1,13 +1,28 @@
 """Settings of the object store that keeps the traces."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from .base import Section
-from .kinds import BucketName, DnsLabel, HostPort, Image, NonEmpty, Port, Size
+from .capabilities import refused_keys
+from .kinds import (
+    BucketName,
+    DnsLabel,
+    HostName,
+    HostPort,
+    Image,
+    NonEmpty,
+    Port,
+    Size,
+    StatefulSetName,
+)
 from .platform import ComputeResources
+
+LARGEST_POOL = 16
+"""Servers, of one drive each, that form one erasure set (MinIO's documentation, "Erasure
+Coding": 2 to 16 drives); more would have to be a multiple of a set's size."""
 
 
 class LifecycleConfig(Section):
@@ -34,6 +49,9 @@ class AdminConfig(Section):
     """Address that is reachable from where Pulumi runs, such as minio.example.com:443."""
     insecure: bool = False
     """The endpoint speaks plain HTTP."""
+    ca_file: NonEmpty | None = None
+    """PEM file, relative to the project, with the CA that signed the endpoint's certificate; the
+    usual public CAs if not given."""
     port_forward: PortForwardConfig = PortForwardConfig()
     """Used when no endpoint is given."""
 
@@ -52,36 +70,108 @@ class StoreConfig(Section):
 class ManagedStoreConfig(StoreConfig):
     """A store whose bucket, lifecycle, user and policy this stack manages."""
 
+    versioning: bool = False
+    """Keep versions that were overwritten or deleted, for `lifecycle.noncurrentDays`."""
     lifecycle: LifecycleConfig = LifecycleConfig()
-    user: NonEmpty = "tempo"
-    """Name of Tempo's user in the store: its access key."""
-    policy: NonEmpty = "tempo"
-    """Name of the user's policy in the store."""
+    user: NonEmpty | None = None
+    """Name of Tempo's user in the store: its access key. The bucket's name if not given."""
+    policy: NonEmpty | None = None
+    """Name of the user's policy in the store. The bucket's name if not given."""
+    key_version: Annotated[int, Field(ge=1, le=9999)] = 1
+    """Raise it to rotate Tempo's key: from 2 on the user is called `<user>-<keyVersion>` and has a
+    key of its own; the one before is deleted once Tempo uses the new one."""
+
+    @property
+    def access_key(self) -> str:
+        """Name of Tempo's user, which is its access key.
+
+        Another one for each version, so that the old and the new key are valid at once.
+        """
+        user = self.user or self.bucket
+        return user if self.key_version == 1 else f"{user}-{self.key_version}"
+
+    @property
+    def policy_name(self) -> str:
+        """Name of the policy of Tempo's user."""
+        return self.policy or self.bucket
+
+
+def _servers(count: int) -> int:
+    if count in (2, 3):
+        raise ValueError(
+            "servers can't lose one and go on; write 1 (no redundancy), or 4 or more (erasure "
+            "coding over all of them)"
+        )
+    return count
+
+
+class ServerTlsConfig(Section):
+    """TLS of the in-cluster server, with a certificate from a Secret that is there already.
+
+    The certificate needs the name `<name>.<namespace>.svc.cluster.local`, and with more than one
+    server also `*.<name>-headless.<namespace>.svc.cluster.local`.
+    """
+
+    secret_name: DnsLabel
+    """Secret of type kubernetes.io/tls, in the server's namespace; cert-manager writes such."""
+    ca_file: NonEmpty | None = None
+    """PEM file, relative to the project, with the CA that signed the certificate: Tempo, the
+    servers and Pulumi verify against it. The usual public CAs if not given."""
+
+
+class IngressConfig(Section):
+    """An Ingress for the S3 API of the in-cluster server."""
+
+    host: HostName
+    """Host name under which the API is reached."""
+    class_name: DnsLabel | None = None
+    """Ingress class; the cluster's default if not given."""
+    tls_secret_name: DnsLabel | None = None
+    """Secret with the certificate for the host; the Ingress speaks plain HTTP if not given."""
+    annotations: dict[NonEmpty, str] = Field(default_factory=dict)
+    """Annotations for the controller, such as its limit on the size of a request's body."""
 
 
 class MinioConfig(ManagedStoreConfig):
-    """One MinIO server in the cluster, on a persistent volume."""
+    """MinIO in the cluster, on persistent volumes: one server, or several with erasure coding."""
+
+    refused: ClassVar = refused_keys("minio")
 
     type: Literal["minio"] = "minio"
     """A server of this stack's own, in the cluster."""
     namespace: DnsLabel = "tempo"
     """Namespace of the server."""
-    name: DnsLabel = "minio"
+    name: StatefulSetName = "minio"
     """Name of the StatefulSet and Service."""
     image: Image = "docker.io/pgsty/minio:RELEASE.2026-04-17T00-00-00Z"
-    """Upstream stopped publishing images in 2025; this is a maintained rebuild."""
+    """Upstream stopped publishing images in 2025; this is a maintained rebuild. A digest may
+    follow the tag: repository:tag@sha256:..."""
+    replicas: Annotated[int, Field(ge=1, le=LARGEST_POOL), AfterValidator(_servers)] = 1
+    """Servers: 1, or 4 to 16 that keep the traces erasure-coded between them and go on while one is
+    missing. It can't be changed while the store holds traces."""
     root_user: NonEmpty = "admin"
     """Root user; its password is the secret `tracing:objectStoreRootPassword`, or generated."""
     volume_size: Size = "20Gi"
-    """Size of the volume that holds the traces."""
+    """Size of each server's volume. It can grow, if the StorageClass allows that; not shrink."""
     storage_class: DnsLabel | None = None
-    """StorageClass of the volume; the cluster's default if not given."""
+    """StorageClass of the volumes; the cluster's default if not given."""
     resources: ComputeResources = ComputeResources(cpu="100m", memory="512Mi")
+    abort_multipart_days: Annotated[int, Field(ge=1, le=365)] = 1
+    """Days after which the parts of an upload that was never completed are removed."""
+    tls: ServerTlsConfig | None = None
+    ingress: IngressConfig | None = None
     admin: AdminConfig = AdminConfig()
+
+    @property
+    def root_secret_name(self) -> str:
+        """Secret, in the server's namespace, with root's name and password."""
+        return f"{self.name}-root"
 
 
 class ExternalMinioConfig(ManagedStoreConfig):
     """A MinIO server outside this stack, managed through its admin API."""
+
+    refused: ClassVar = refused_keys("external-minio")
 
     type: Literal["external-minio"]
     """A server that is there already."""
@@ -92,7 +182,8 @@ class ExternalMinioConfig(ManagedStoreConfig):
     root_user: NonEmpty = "admin"
     """An administrator; its password is the secret `tracing:objectStoreRootPassword`."""
     ca_file: NonEmpty | None = None
-    """File with the CA that signed the server's certificate, where Pulumi runs."""
+    """PEM file, relative to the project, with the CA that signed the server's certificate: Pulumi
+    and Tempo verify against it. The usual public CAs if not given."""
 
 
 class S3Config(StoreConfig):
@@ -101,6 +192,8 @@ class S3Config(StoreConfig):
     The keys are the secrets `tracing:objectStoreAccessKey` and `tracing:objectStoreSecretKey`.
     """
 
+    refused: ClassVar = refused_keys("s3")
+
     type: Literal["s3"]
     """A bucket that is there already."""
     endpoint: HostPort
@@ -108,7 +201,13 @@ class S3Config(StoreConfig):
     insecure: bool = False
     """The endpoint speaks plain HTTP."""
     path_style: bool = False
-    """Bucket in the path rather than in the host name; most servers other than AWS need it."""
+    """Bucket in the path rather than in the host name, as many servers other than AWS need it."""
+    check: bool = True
+    """Ask the store at the beginning of each update whether bucket and keys are right. Write false
+    for an endpoint that only the cluster reaches."""
+    ca_file: NonEmpty | None = None
+    """PEM file, relative to the project, with the CA that signed the server's certificate. The
+    usual public CAs if not given."""
 
 
 def _store_type(value: object) -> Any:

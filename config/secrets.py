@@ -11,23 +11,22 @@ from typing import Any, Final
 import pulumi
 
 from .errors import Finding
-from .object_store import ExternalMinioConfig, ManagedStoreConfig, MinioConfig, S3Config
+from .object_store import ExternalMinioConfig, MinioConfig, S3Config
 from .stack import StackConfig
 
 SECRET_KEYS: Final[Mapping[str, str]] = {
     "objectStoreRootPassword": "password of the object store's root user or administrator; "
     "generated for an in-cluster MinIO if not given",
     "objectStoreAccessKey": "access key of an `s3` store",
-    "objectStoreSecretKey": "secret key of Tempo's user in the store; generated if not given, "
-    "except for an `s3` store",
+    "objectStoreSecretKey": "secret key of an `s3` store",
     "grafanaAuth": "service-account token, or user:password, of Grafana",
 }
 """Every secret a stack file may hold, without the `tracing:` prefix, and what it is."""
 
 
 MINIO_SHORTEST: Final = 8
-"""Characters that MinIO wants of a root password and of a user's secret key at least
-(`secretKeyMinLen` of its auth package)."""
+"""Characters that MinIO wants of a root password at least (`secretKeyMinLen` of its auth
+package)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +103,10 @@ def check(
 
 def _shortest(key: str, stack: StackConfig) -> int:
     """Characters that a secret has at least."""
-    minio = isinstance(stack.object_store, ManagedStoreConfig)
-    return MINIO_SHORTEST if minio and key.startswith("objectStore") else 1
+    return MINIO_SHORTEST if key == "objectStoreRootPassword" else 1
 
 
 def _used(key: str, stack: StackConfig) -> bool:
     if key in needed(stack):
         return True
-    return {
-        "objectStoreRootPassword": isinstance(stack.object_store, MinioConfig),
-        "objectStoreSecretKey": True,
-    }.get(key, False)
+    return key == "objectStoreRootPassword" and isinstance(stack.object_store, MinioConfig)

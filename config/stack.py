@@ -22,6 +22,14 @@ class StackConfig(Section):
     environment: Environment | None = None
     """How strict to be. If not given: the stack's name where that is dev, staging or prod; `prod`
     for every other name."""
+    delete_data: bool = False
+    """Allow what deletes traces. Without it the bucket, the volumes and their namespaces are
+    protected: a destroy, a rename or a replacement of them is refused. To destroy a stack that
+    holds traces, set it, `pulumi up`, then `pulumi destroy`."""
+    adopt_existing: bool = False
+    """Take over Kubernetes objects and a bucket that are there already under the stack's names but
+    not in its state, such as volumes that an earlier stack left behind. Without it they are an
+    error. Remove it after the update."""
     kubernetes: KubernetesConfig = KubernetesConfig()
     charts: ChartsConfig = ChartsConfig()
     object_store: ObjectStoreConfig = MinioConfig()

@@ -37,6 +37,8 @@ class Registration:
     """As they travel: a secret is a mapping with the engine's mark (`SECRET_MARK`)."""
     depends_on: frozenset[str]
     """Names of the resources that it waits for."""
+    protect: bool
+    """Whether the engine refuses to delete it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +148,7 @@ def _registration(request: Any) -> Registration:
         parent="" if "::pulumi:pulumi:Stack::" in request.parent else _name(request.parent),
         inputs=_numbers(MessageToDict(request.object)),
         depends_on=frozenset(map(_name, request.dependencies)),
+        protect=request.protect,
     )
 
 

@@ -66,7 +66,7 @@ def _descriptions(model: type[Section]) -> dict[str, str]:
                 case (
                     ast.AnnAssign(target=ast.Name(id=name)),
                     ast.Expr(value=ast.Constant(value=str(text))),
-                ):
+                ) if name in model.model_fields:
                     texts[model.model_fields[name].alias or name] = inspect.cleandoc(text)
     return texts
 

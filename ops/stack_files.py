@@ -18,6 +18,7 @@ STACK_FILES: Final = {
     "prod": ROOT / "Pulumi.prod.yaml",
     "harness": ROOT / "examples/harness/Pulumi.harness.yaml",
     "picluster": ROOT / "examples/picluster/Pulumi.picluster.yaml",
+    "private-ca": ROOT / "examples/private-ca/Pulumi.private-ca.yaml",
 }
 """Every stack file that is checked in, by the stack's name."""
 

@@ -5,3 +5,6 @@ from typing import Final
 VERSION_ANNOTATION: Final = "tracing/secret-version"
 """Holds the version of the Secret that a pod reads when it starts: a changed pod template is what
 Kubernetes rolls out, a changed Secret is not."""
+
+CA_ANNOTATION: Final = "tracing/ca-version"
+"""The same for the certificates of authorities that a pod reads when it starts."""

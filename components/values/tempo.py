@@ -1,18 +1,29 @@
 """Values of the chart tempo-distributed 2.x."""
 
-from typing import Any
+from typing import Any, Final
 
 from config.kinds import go_duration
 from config.platform import ComputeResources
 from config.tempo import TempoConfig
 
 from ..contracts import S3Access
-from .annotations import VERSION_ANNOTATION
+from .annotations import CA_ANNOTATION, VERSION_ANNOTATION
 from .resources import compute_resources
+
+CA_PATH: Final = "/etc/store-ca"
 
 
 def tempo_distributed_values(settings: TempoConfig, s3: S3Access) -> dict[str, Any]:
     """Values of the Helm release of Tempo 2 as microservices."""
+
+    annotations = {VERSION_ANNOTATION: s3.secret_version}
+    mounts: dict[str, Any] = {}
+    if s3.ca is not None:
+        annotations[CA_ANNOTATION] = s3.ca.version
+        mounts = {
+            "extraVolumes": [{"name": "store-ca", "configMap": {"name": s3.ca.config_map}}],
+            "extraVolumeMounts": [{"name": "store-ca", "mountPath": CA_PATH, "readOnly": True}],
+        }
 
     def workload(replicas: int, resources: ComputeResources) -> dict[str, Any]:
         return {
@@ -20,7 +31,8 @@ def tempo_distributed_values(settings: TempoConfig, s3: S3Access) -> dict[str, A
             # Not `global.extraEnvFrom`, which hands the store's keys to memcached and to the
             # gateway's nginx as well.
             "extraEnvFrom": [{"secretRef": {"name": s3.secret_name}}],
-            "podAnnotations": {VERSION_ANNOTATION: s3.secret_version},
+            "podAnnotations": annotations,
+            **mounts,
             **({"resources": compute} if (compute := compute_resources(resources)) else {}),
         }
 
@@ -70,6 +82,8 @@ def _s3(s3: S3Access) -> dict[str, Any]:
         "secret_key": f"${{{s3.secret_key_variable}}}",
         "insecure": s3.insecure,
     }
+    if s3.ca is not None:
+        values["tls_ca_path"] = f"{CA_PATH}/{s3.ca.key}"
     if s3.path_style:
         values["forcepathstyle"] = True
     return values

@@ -29,7 +29,15 @@ CHILDREN = {
         "minio-root",
         "minio-root-version",
         "minio-service",
+        "minio-headless",
+        "minio-volume-0",
+        "minio-volume-1",
+        "minio-volume-2",
+        "minio-volume-3",
+        "minio-ca",
         "minio-server",
+        "minio-disruption-budget",
+        "minio-ingress",
     },
     "store": {
         "store-secret-key",
@@ -37,6 +45,8 @@ CHILDREN = {
         "store-access-version",
         "store-admin",
         "store-bucket",
+        "store-ca",
+        "store-versioning",
         "store-lifecycle",
         "store-user",
         "store-policy",
@@ -52,6 +62,12 @@ CHILDREN = {
 """Logical names of each component's resources: they are forever as well."""
 
 EVERYTHING: dict[str, Any] = {
+    "tracing:objectStore": {
+        "replicas": 4,
+        "versioning": True,
+        "tls": {"secretName": "minio-tls", "caFile": "examples/private-ca/ca.pem"},
+        "ingress": {"host": "s3.example.com"},
+    },
     "tracing:tempo": {"gateway": True},
     "tracing:collector": {},
     "tracing:traefik": {},
@@ -63,7 +79,6 @@ EVERYTHING: dict[str, Any] = {
 }
 CANARIES = {
     "tracing:objectStoreRootPassword": "canary-root-pw",
-    "tracing:objectStoreSecretKey": "canary-secret-key",
     "tracing:grafanaAuth": "canary-grafana-token",
 }
 
@@ -125,11 +140,6 @@ def test_each_given_secret_reaches_what_needs_it(everything: Recorded) -> None:
 
     assert sealed("grafana-api", "auth")["value"] == "canary-grafana-token"
     assert sealed("store-admin", "minioPassword")["value"] == "canary-root-pw"
-    assert sealed("store-user", "secret")["value"] == "canary-secret-key"
-    assert (
-        sealed("store-access", "stringData")["value"]["MINIO_SECRET_ACCESS_KEY"]
-        == "canary-secret-key"
-    )
     assert sealed("minio-root", "stringData")["value"]["MINIO_ROOT_PASSWORD"] == "canary-root-pw"
 
 

@@ -1,0 +1,396 @@
+"""The object store: nothing in it is lost, its keys overlap, its provider's traps are shut."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from sandbox import Sandbox, SandboxError, StoreRules
+from tests.engine.conftest import BoxOf
+
+STORE = "tracing:objectStore"
+IN_CLUSTER = "staging"
+OUTSIDE = "private-ca"
+STORES = (IN_CLUSTER, OUTSIDE)
+
+
+def refused(operation: Any) -> str:
+    """The text of an operation that has to fail."""
+    with pytest.raises(SandboxError) as refusal:
+        operation()
+    assert "Traceback" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def changed(box: Sandbox) -> dict[str, str]:
+    """What a preview says is to happen, by logical name; components and their ends left out."""
+    components = {"namespaces", "minio", "store", "tempo"}
+    steps = box.preview().changed()
+    return {step.name: step.op for step in steps if step.name not in components}
+
+
+def names(box: Sandbox, kind: str) -> list[str]:
+    return [found.id for found in box.cloud.objects("minio", kind)]
+
+
+def put_object(box: Sandbox, bucket: str) -> None:
+    """A block in the bucket, as Tempo writes it."""
+    properties = box.cloud.get("minio", "S3Bucket", bucket)
+    assert properties is not None
+    properties["objects"]["single-tenant/block/data.parquet"] = "spans"
+    box.cloud.put("minio", "S3Bucket", bucket, properties)
+
+
+# Nothing is lost
+
+
+@pytest.mark.parametrize("stack", STORES)
+def test_a_destroy_is_refused_and_what_holds_traces_is_still_there(
+    box_of: BoxOf, stack: str
+) -> None:
+    box = box_of(stack)
+    box.up()
+    text = refused(box.destroy)
+    assert "protected" in text
+    assert "store-bucket" in text
+    assert len(names(box, "S3Bucket")) == 1
+    assert "tempo" in [found.id for found in box.cloud.objects("kubernetes", "Namespace")]
+    if stack == IN_CLUSTER:
+        assert box.cloud.get("kubernetes", "StatefulSet", "tempo/minio") is not None
+        assert box.cloud.get("kubernetes", "PersistentVolumeClaim", "tempo/data-minio-0")
+
+
+@pytest.mark.parametrize("stack", STORES)
+def test_after_a_refused_destroy_an_update_puts_everything_back(box_of: BoxOf, stack: str) -> None:
+    box = box_of(stack)
+    box.up()
+    before = {found.id for found in box.cloud.objects()}
+    refused(box.destroy)
+    box.up()
+    assert {found.id for found in box.cloud.objects()} >= before - set(names(box, "IamUser"))
+    assert box.preview().changes == {}
+
+
+@pytest.mark.parametrize("stack", STORES)
+def test_a_stack_that_says_so_is_destroyed_with_the_objects_in_its_bucket(
+    box_of: BoxOf, stack: str
+) -> None:
+    box = box_of(stack)
+    box.up()
+    [bucket] = names(box, "S3Bucket")
+    put_object(box, bucket)
+    box.set_config("tracing:deleteData", True)
+    assert changed(box) == {"store-bucket": "update"}
+    box.up()
+    box.destroy()
+    assert box.cloud.objects() == []
+
+
+REFUSED: dict[str, tuple[str, str, Any, str]] = {
+    "another bucket": (IN_CLUSTER, f"{STORE}.bucket", "traces", "store-bucket"),
+    "another bucket outside": (OUTSIDE, f"{STORE}.bucket", "blocks", "store-bucket"),
+    "another name of the server": (IN_CLUSTER, f"{STORE}.name", "store", "minio-server"),
+    "another namespace of the server": (IN_CLUSTER, f"{STORE}.namespace", "s3", "minio-server"),
+    "another number of servers": (IN_CLUSTER, f"{STORE}.replicas", 4, "minio-server"),
+    "another storage class": (IN_CLUSTER, f"{STORE}.storageClass", "fast", "minio-volume-0"),
+    "a store outside instead": (
+        IN_CLUSTER,
+        STORE,
+        {"type": "external-minio", "endpoint": "minio.example.com:9000"},
+        "minio-server",
+    ),
+    "a plain S3 instead": (
+        IN_CLUSTER,
+        STORE,
+        {"type": "s3", "endpoint": "s3.eu-west-1.amazonaws.com"},
+        "store-bucket",
+    ),
+    "a namespace that is no longer the stack's": (
+        IN_CLUSTER,
+        "tracing:kubernetes.existingNamespaces",
+        ["tempo"],
+        "namespace-tempo",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_lose_traces_is_refused_in_the_preview_already(box_of: BoxOf, case: str) -> None:
+    stack, key, value, protected = REFUSED[case]
+    box = box_of(stack)
+    box.up()
+    before = box.cloud.objects()
+    box.set_config(key, value)
+    text = refused(box.preview)
+    assert "protect" in text
+    assert protected in text
+    refused(box.up)
+    kept = {(found.kind, found.id) for found in box.cloud.objects()}
+    assert {
+        (found.kind, found.id)
+        for found in before
+        if found.kind in {"S3Bucket", "PersistentVolumeClaim", "StatefulSet", "Namespace"}
+    } <= kept
+
+
+def test_larger_volumes_grow_the_claims_in_place_and_nothing_else(box_of: BoxOf) -> None:
+    box = box_of(IN_CLUSTER)
+    box.set_config(f"{STORE}.replicas", 4)
+    box.up()
+    box.set_config(f"{STORE}.volumeSize", "400Gi")
+    assert changed(box) == {f"minio-volume-{index}": "update" for index in range(4)}
+    box.up()
+    claim = box.cloud.get("kubernetes", "PersistentVolumeClaim", "tempo/data-minio-3")
+    assert claim is not None
+    assert claim["spec"]["resources"]["requests"]["storage"] == "400Gi"
+    assert box.preview().changes == {}
+
+
+def test_a_bucket_that_left_the_state_is_an_error_until_the_stack_adopts_it(
+    box_of: BoxOf,
+) -> None:
+    box = box_of(IN_CLUSTER)
+    box.up()
+    [bucket] = names(box, "S3Bucket")
+    put_object(box, bucket)
+    # Nothing forwards the store then, and the provider takes that for "the bucket is gone".
+    refused(lambda: box.refresh(run_program=False))
+    assert "bucket already exists" in refused(box.up)
+    box.set_config("tracing:adoptExisting", True)
+    box.up()
+    assert box.preview().changes == {}
+    box.remove_config("tracing:adoptExisting")
+    assert changed(box) == {"kubernetes": "update"}
+    box.up()
+    found = box.cloud.get("minio", "S3Bucket", bucket)
+    assert found is not None
+    assert found["objects"]
+    assert "protected" in refused(box.destroy)
+
+
+def test_volumes_that_an_earlier_stack_left_are_taken_up(box_of: BoxOf) -> None:
+    box = box_of(IN_CLUSTER)
+    box.cloud.add_namespace("tempo")
+    box.set_config("tracing:kubernetes.existingNamespaces", ["tempo"])
+    spec = {"resources": {"requests": {"storage": "200Gi"}}, "accessModes": ["ReadWriteOnce"]}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": spec}
+    claim["metadata"] = {"name": "data-minio-0", "namespace": "tempo", "uid": "old"}
+    box.cloud.put("kubernetes", "PersistentVolumeClaim", "tempo/data-minio-0", claim)
+    box.cloud.put("minio", "S3Bucket", "tempo", {"objects": {"theirs": "x"}, "acl": "private"})
+    assert "already exists" in refused(box.up)
+    box.set_config("tracing:adoptExisting", True)
+    box.up()
+    assert box.preview().changes == {}
+
+
+# The keys overlap
+
+
+ROTATION = {
+    "store-secret-key": "replace",
+    "store-user": "replace",
+    "store-user-policy": "replace",
+    "store-access": "update",
+    "store-access-version": "replace",
+    "tempo-release": "update",
+}
+
+
+@pytest.mark.parametrize("stack", STORES)
+def test_a_new_key_is_one_setting_and_the_preview_shows_what_restarts(
+    box_of: BoxOf, stack: str
+) -> None:
+    box = box_of(stack)
+    box.up()
+    box.set_config(f"{STORE}.keyVersion", 2)
+    assert changed(box) == ROTATION
+    assert {s.name: s.op for s in box.up().changed()} == ROTATION
+    assert box.preview().changes == {}
+
+
+def keys_of_tempo(box: Sandbox) -> dict[str, str]:
+    secret = box.cloud.get("kubernetes", "Secret", "tempo/tempo-minio-secret")
+    assert secret is not None
+    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+def valid(box: Sandbox, keys: dict[str, str], policy: str) -> bool:
+    user = box.cloud.get("minio", "IamUser", keys["MINIO_ACCESS_KEY_ID"])
+    if user is None or policy not in user["policies"]:
+        return False
+    return user["secret"] == keys["MINIO_SECRET_ACCESS_KEY"]
+
+
+@pytest.mark.parametrize("stack", STORES)
+def test_the_old_key_works_until_tempo_uses_the_new_one(box_of: BoxOf, stack: str) -> None:
+    box = box_of(stack)
+    box.up()
+    [policy] = names(box, "IamPolicy")
+    old = keys_of_tempo(box)
+    assert valid(box, old, policy)
+    box.set_config(f"{STORE}.keyVersion", 2)
+    # Tempo's pods do not come up with the new key: the worst moment for the old one to be gone.
+    box.cloud.fail("update", "Release", message="timed out waiting for the condition")
+    refused(box.up)
+    assert valid(box, old, policy)
+    assert valid(box, keys_of_tempo(box), policy)
+    box.up()
+    new = keys_of_tempo(box)
+    assert new["MINIO_SECRET_ACCESS_KEY"] != old["MINIO_SECRET_ACCESS_KEY"]
+    assert valid(box, new, policy)
+    assert box.cloud.get("minio", "IamUser", old["MINIO_ACCESS_KEY_ID"]) is None
+    assert box.preview().changes == {}
+
+
+def test_the_user_is_touched_only_after_the_bucket_proved_to_be_ours(box_of: BoxOf) -> None:
+    """A policy or user of that name would be overwritten without a word."""
+    box = box_of(OUTSIDE)
+    box.cloud.put("minio", "S3Bucket", "traces", {"objects": {"theirs": "x"}, "acl": "private"})
+    box.cloud.put("minio", "IamUser", "traces", {"secret": "theirs", "policies": []})
+    box.cloud.put("minio", "IamPolicy", "traces", {"policy": "{}"})
+    text = refused(box.up)
+    assert text.count("already exists") == 1
+    assert box.cloud.get("minio", "IamUser", "traces") == {"secret": "theirs", "policies": []}
+    assert box.cloud.get("minio", "IamPolicy", "traces") == {"policy": "{}"}
+
+
+# The provider's traps
+
+
+def test_an_update_of_the_user_does_not_delete_it(box_of: BoxOf) -> None:
+    """With `forceDestroy` the provider deletes a user when it is updated."""
+    box = box_of(OUTSIDE)
+    box.up()
+    box.cloud.drift("minio", "IamUser", "traces", "status", "disabled")
+    box.refresh()
+    box.up()
+    assert box.cloud.get("minio", "IamUser", "traces") is not None
+    users = [r for r in box.resources() if r["type"].endswith(":IamUser")]
+    assert not any(user["inputs"].get("forceDestroy") for user in users)
+
+
+def test_there_is_no_service_account_which_would_change_with_every_preview(box_of: BoxOf) -> None:
+    box = box_of(OUTSIDE)
+    box.up()
+    assert not [r for r in box.resources() if "IamServiceAccount" in r["type"]]
+
+
+def test_the_administrators_password_is_encrypted_in_the_state(box_of: BoxOf) -> None:
+    """The provider's schema does not say that it is a secret."""
+    box = box_of(OUTSIDE)
+    box.set_config("tracing:objectStoreRootPassword", "canary-of-root", secret=True)
+    box.up()
+    for path in box.state_files:
+        assert "canary-of-root" not in path.read_text("utf-8", errors="replace")
+
+
+def test_a_bucket_has_one_lifecycle(box_of: BoxOf) -> None:
+    """A second one would overwrite the first without a word."""
+    box = box_of(OUTSIDE)
+    box.up()
+    assert len([r for r in box.resources() if r["type"].endswith(":IlmPolicy")]) == 1
+
+
+@pytest.mark.parametrize("port", [19001, 19777])
+def test_the_local_port_is_in_no_diff(box_of: BoxOf, port: int) -> None:
+    box = box_of("dev")
+    box.up()
+    box.set_config(f"{STORE}.admin.portForward.localPort", port)
+    preview = box.preview()
+    assert set(changed(box)) <= {"store-admin"}
+    assert "minioServer" not in "".join(line for line in preview.text.splitlines() if "=>" in line)
+    assert str(port) not in preview.text
+
+
+# A store that is not as configured
+
+
+ENDPOINT = "store.example.internal:9000"
+
+WRONG: dict[str, tuple[StoreRules, str]] = {
+    "a store that does not answer": (StoreRules(down=True), "tracing:objectStore.endpoint"),
+    "a certificate of another authority": (
+        StoreRules(untrusted=True),
+        "tracing:objectStore.caFile",
+    ),
+    "another administrator": (
+        StoreRules(access_key="someone-else"),
+        "tracing:objectStore.rootUser",
+    ),
+    "another password": (
+        StoreRules(secret_key="something-else"),
+        "tracing:objectStoreRootPassword",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_store_that_is_not_as_configured_is_one_error_and_nothing_changes(
+    box_of: BoxOf, case: str
+) -> None:
+    rules, key = WRONG[case]
+    box = box_of(OUTSIDE)
+    box.preview()
+    box.cloud.set_store(ENDPOINT, rules)
+    text = refused(box.up)
+    assert "has 1 error; nothing was changed" in text
+    assert key in text
+    assert box.cloud.objects() == []
+    box.cloud.set_store(ENDPOINT, StoreRules())
+    box.up()
+    assert box.preview().changes == {}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_store_that_stops_being_as_configured_costs_nothing(box_of: BoxOf, case: str) -> None:
+    rules, key = WRONG[case]
+    box = box_of(OUTSIDE)
+    box.up()
+    before = box.resources()
+    box.cloud.set_store(ENDPOINT, rules)
+    box.set_config("tracing:tempo.blockRetention", "20d")
+    assert key in refused(box.up)
+    # The provider would take a server that does not answer for one without the bucket.
+    refused(box.refresh)
+    assert {r["urn"] for r in box.resources()} == {r["urn"] for r in before}
+    box.cloud.set_store(ENDPOINT, StoreRules())
+    box.up()
+    assert box.preview().changes == {}
+
+
+GIVEN: dict[str, tuple[StoreRules, str]] = {
+    "a bucket that does not exist": (StoreRules(missing=("traces",)), "create it"),
+    "a bucket of somebody else": (StoreRules(denied=("traces",)), "another account's"),
+    "keys that are not known": (StoreRules(access_key="x"), "tracing:objectStoreAccessKey"),
+}
+
+
+@pytest.mark.parametrize("case", GIVEN)
+def test_what_is_given_of_a_plain_s3_is_checked_before_anything_changes(
+    box_of: BoxOf, case: str
+) -> None:
+    rules, remedy = GIVEN[case]
+    box = box_of("dev")
+    box.set_config(STORE, {"type": "s3", "endpoint": "s3.example.com", "bucket": "traces"})
+    box.cloud.set_store("s3.example.com", rules)
+    assert remedy in refused(box.up)
+    assert box.cloud.objects() == []
+    box.set_config(f"{STORE}.check", False)
+    box.up()
+
+
+def test_a_preview_asks_no_store(box_of: BoxOf) -> None:
+    box = box_of(OUTSIDE)
+    box.cloud.set_store(ENDPOINT, StoreRules(down=True))
+    assert set(box.preview().changes) == {"create"}
+
+
+def test_an_endpoint_in_the_cluster_that_refuses_is_one_error_of_the_bucket(box_of: BoxOf) -> None:
+    """Not one each for the bucket, the user and the policy, each after a minute of retries."""
+    box = box_of(IN_CLUSTER)
+    box.set_config(f"{STORE}.admin", {"endpoint": "s3.example.com:443"})
+    box.cloud.set_store("s3.example.com:443", StoreRules(down=True))
+    assert refused(box.up).count("connection refused") == 1
+    box.cloud.set_store("s3.example.com:443", StoreRules())
+    box.up()
+    assert box.preview().changes == {}
