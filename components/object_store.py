@@ -167,13 +167,17 @@ class ObjectStore(pulumi.ComponentResource):
         # that refuses to answer is one error, not four.
         child = ResourceOptions.merge(child, ResourceOptions(depends_on=[bucket]))
         ready: list[pulumi.Resource] = [bucket]
+        after: list[pulumi.Resource] = [bucket]
         if settings.versioning:
-            minio.S3BucketVersioning(
+            versioning = minio.S3BucketVersioning(
                 f"{name}-versioning",
                 bucket=bucket.bucket,
                 versioning_configuration={"status": "Enabled"},
                 opts=child,
             )
+            # One after the other: MinIO keeps both in one file, and of two changes at once it can
+            # lose one without a word (seen with MinIO of 2026-02).
+            after.append(versioning)
         if args.expire_days is not None:
             minio.IlmPolicy(
                 f"{name}-lifecycle",
@@ -185,7 +189,7 @@ class ObjectStore(pulumi.ComponentResource):
                         noncurrent_version_expiration_days=settings.lifecycle.noncurrent_days,
                     )
                 ],
-                opts=child,
+                opts=ResourceOptions.merge(child, ResourceOptions(depends_on=after)),
             )
         # The provider would have a user of another name deleted before the new one is made, and
         # Tempo without a valid key for as long as its pods take to restart.

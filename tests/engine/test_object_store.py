@@ -291,6 +291,16 @@ def test_a_bucket_has_one_lifecycle(box_of: BoxOf) -> None:
     assert len([r for r in box.resources() if r["type"].endswith(":IlmPolicy")]) == 1
 
 
+def test_versioning_and_lifecycle_are_set_one_after_the_other(box_of: BoxOf) -> None:
+    """MinIO keeps both in one file, and can lose one of two changes at once."""
+    box = box_of(OUTSIDE)
+    box.up()
+    done = [kind for operation, kind, _ in box.cloud.log if operation == "create"]
+    assert done.index("S3Bucket") < done.index("S3BucketVersioning") < done.index("IlmPolicy")
+    [lifecycle] = [r for r in box.resources() if r["type"].endswith(":IlmPolicy")]
+    assert any("store-versioning" in urn for urn in lifecycle["dependencies"])
+
+
 @pytest.mark.parametrize("port", [19001, 19777])
 def test_the_local_port_is_in_no_diff(box_of: BoxOf, port: int) -> None:
     box = box_of("dev")
