@@ -78,7 +78,7 @@ tempo = Tempo(
     TempoArgs(
         settings=stack.tempo,
         namespace=namespaces[stack.tempo.namespace],
-        chart=chart["tempo-distributed"],
+        chart=chart["tempo"],
         s3=store.access,
     ),
     opts,
@@ -90,7 +90,7 @@ if stack.collector is not None:
         CollectorArgs(
             settings=stack.collector,
             namespace=namespaces[stack.collector.namespace],
-            chart=chart["opentelemetry-collector"],
+            chart=chart["collector"],
             traces_to=tempo.ingest,
         ),
         opts,

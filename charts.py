@@ -40,6 +40,18 @@ class Chart:
         return f"{self.name}-{self.version}.tgz"
 
 
+TEMPO: Final = Chart(
+    name="tempo",
+    version="2.2.4",
+    repository="https://grafana-community.github.io/helm-charts",
+    sha256="5f3f4b29c4487b9c27715c18bc6c7b0889712b14075d97705f9b151a51725f68",
+)
+TEMPO_DISTRIBUTED_3: Final = Chart(
+    name="tempo-distributed",
+    version="3.3.0",
+    repository="https://grafana-community.github.io/helm-charts",
+    sha256="6f88073b6b6f3cffff1730cf9c5756b674bb90fdd63cec4f72fb75973bbcfe9d",
+)
 TEMPO_DISTRIBUTED: Final = Chart(
     name="tempo-distributed",
     version="2.26.2",
@@ -65,40 +77,49 @@ HARNESS: Final = Chart(
     sha256=None,
 )
 
-PINS: Final[Mapping[str, Chart]] = {
-    chart.name: chart for chart in (TEMPO_DISTRIBUTED, OPENTELEMETRY_COLLECTOR, TRAEFIK, HARNESS)
+PINS: Final = (
+    TEMPO_DISTRIBUTED,
+    TEMPO_DISTRIBUTED_3,
+    TEMPO,
+    OPENTELEMETRY_COLLECTOR,
+    TRAEFIK,
+    HARNESS,
+)
+
+_PROFILES: Final[Mapping[str, Chart]] = {
+    "distributed-2": TEMPO_DISTRIBUTED,
+    "distributed-3": TEMPO_DISTRIBUTED_3,
+    "monolithic": TEMPO,
 }
 
 
-def used_by(stack: StackConfig) -> list[Chart]:
-    """The charts that a stack installs."""
-    charts = [TEMPO_DISTRIBUTED]
+def used_by(stack: StackConfig) -> dict[str, Chart]:
+    """The chart of each component of a stack that has one, by the component's name."""
+    charts = {"tempo": _PROFILES[stack.tempo.profile]}
     if stack.collector is not None:
-        charts.append(OPENTELEMETRY_COLLECTOR)
+        charts["collector"] = OPENTELEMETRY_COLLECTOR
     if stack.traefik is not None and stack.traefik.install == "release":
-        charts.append(TRAEFIK)
+        charts["traefik"] = TRAEFIK
     if stack.harness is not None and stack.harness.install == "release":
         version = stack.harness.chart_version or HARNESS.version
-        charts.append(
-            Chart(
-                name=HARNESS.name,
-                version=version,
-                repository=HARNESS.repository,
-                sha256=HARNESS.sha256 if version == HARNESS.version else None,
-            )
+        charts["harness"] = Chart(
+            name=HARNESS.name,
+            version=version,
+            repository=HARNESS.repository,
+            sha256=HARNESS.sha256 if version == HARNESS.version else None,
         )
     return charts
 
 
 def locate(stack: StackConfig) -> dict[str, ChartRef]:
-    """Where each chart of a stack is loaded from, by the chart's name.
+    """Where each chart of a stack is loaded from, by the component's name.
 
     Raises ChartError, with all archives that are missing or differ, before anything is registered.
     """
     refs, problems = {}, []
-    for chart in used_by(stack):
+    for component, chart in used_by(stack).items():
         try:
-            refs[chart.name] = _ref(chart, stack.charts)
+            refs[component] = _ref(chart, stack.charts)
         except ChartError as error:
             problems.append(f"  {error}")
     if problems:

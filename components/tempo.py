@@ -1,12 +1,18 @@
 """Owns Grafana Tempo. Needs a bucket (`S3Access`). Gives `TraceIngest` and `TraceQuery`."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pulumi
 from pulumi import Input, ResourceOptions
 
-from config.tempo import TempoConfig
+from config.tempo import (
+    Distributed2Config,
+    Distributed3Config,
+    DistributedConfig,
+    MonolithicConfig,
+    TempoConfig,
+)
 
 from .contracts import (
     ChartRef,
@@ -19,7 +25,8 @@ from .contracts import (
     service_host,
 )
 from .release import helm_release
-from .values.tempo import tempo_distributed_values
+from .values.tempo_distributed import tempo_2_values, tempo_3_values
+from .values.tempo_monolithic import tempo_monolithic_values
 
 OTLP_GRPC_PORT: Final = 4317
 OTLP_HTTP_PORT: Final = 4318
@@ -52,13 +59,15 @@ class Tempo(pulumi.ComponentResource):
             chart=args.chart,
             release_name=settings.release_name,
             namespace=args.namespace,
-            values=tempo_distributed_values(settings, args.s3),
+            values=_values(settings, args.s3),
             parent=self,
             depends_on=args.s3.ready,
         )
 
-        def service(component: str) -> Input[str]:
-            return service_host(joined(release.name, f"-{component}"), release.namespace)
+        def service(role: str) -> Input[str]:
+            # A monolithic Tempo has one Service for everything.
+            suffix = "" if isinstance(settings, MonolithicConfig) else f"-{role}"
+            return service_host(joined(release.name, suffix), release.namespace)
 
         def receiver(kind: str, port: int) -> Endpoint | None:
             if kind not in settings.receivers:
@@ -71,10 +80,21 @@ class Tempo(pulumi.ComponentResource):
             zipkin=receiver("zipkin", ZIPKIN_PORT),
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
         )
+        gateway = isinstance(settings, DistributedConfig) and settings.gateway
         api = (
             Endpoint(host=service("gateway"), port=GATEWAY_PORT)
-            if settings.gateway
+            if gateway
             else Endpoint(host=service("query-frontend"), port=QUERY_PORT)
         )
         self.query = TraceQuery(url=api.url())
         self.register_outputs({"queryUrl": self.query.url})
+
+
+def _values(settings: TempoConfig, s3: S3Access) -> dict[str, Any]:
+    match settings:
+        case Distributed2Config():
+            return tempo_2_values(settings, s3)
+        case Distributed3Config():
+            return tempo_3_values(settings, s3)
+        case MonolithicConfig():
+            return tempo_monolithic_values(settings, s3)

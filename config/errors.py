@@ -55,6 +55,9 @@ def findings_of(error: ValidationError, model: type[BaseModel]) -> list[Finding]
 
 def _finding(detail: ErrorDetails, model: type[BaseModel]) -> Finding:
     keys, owner = _locate(detail["loc"], model)
+    if detail["type"] == "union_tag_invalid":
+        # The kind that is not known is the value of a key within.
+        keys.append(_kind_key(_sections(_field(owner, keys[-1]))[0]) or "type")
     where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
     return Finding(f"tracing:{where.removeprefix('.')}", _message(detail, keys, owner))
 
@@ -103,9 +106,14 @@ def _sections(annotation: Any) -> list[type[BaseModel]]:
     return [section for part in get_args(annotation) for section in _sections(part)]
 
 
+def _kind_key(section: type[BaseModel]) -> str | None:
+    """The key by which sections that may stand in one place are told apart."""
+    return next((key for key in ("type", "profile") if key in section.model_fields), None)
+
+
 def _tag(section: type[BaseModel]) -> str | None:
-    field = section.model_fields.get("type")
-    return str(get_args(field.annotation)[0]) if field is not None else None
+    key = _kind_key(section)
+    return None if key is None else str(get_args(section.model_fields[key].annotation)[0])
 
 
 def _message(detail: ErrorDetails, keys: Sequence[int | str], owner: type[BaseModel] | None) -> str:
@@ -124,7 +132,8 @@ def _message(detail: ErrorDetails, keys: Sequence[int | str], owner: type[BaseMo
             return f"{shown(given)} is not known; write one of {_list(context['expected'])}"
         case "union_tag_invalid":
             return (
-                f"has type {shown(context['tag'])}; write one of {_list(context['expected_tags'])}"
+                f"{shown(context['tag'])} is not known; write one of "
+                f"{_list(context['expected_tags'])}"
             )
         case "value_error":
             return f"{_quoted(given)}{context['error']}"

@@ -14,6 +14,7 @@ from .object_store import ExternalMinioConfig, ManagedStoreConfig, MinioConfig, 
 from .platform import Environment
 from .retention import deletes_live_blocks, retention_days
 from .stack import StackConfig
+from .tempo import Distributed2Config, Distributed3Config
 
 Rule = Callable[[StackConfig, Environment], Iterator[Finding]]
 
@@ -115,6 +116,8 @@ def _tempo_deletes_before_the_bucket(stack: StackConfig, _: Environment) -> Iter
 
 @_rule("tempo")
 def _enough_ingesters_for_the_copies(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if not isinstance(stack.tempo, Distributed2Config):
+        return
     ingester = stack.tempo.ingester
     if ingester.replicas < ingester.replication_factor:
         yield Finding(
@@ -123,6 +126,34 @@ def _enough_ingesters_for_the_copies(stack: StackConfig, _: Environment) -> Iter
             "so no trace could be written; write at least that many, or a smaller "
             "tracing:tempo.ingester.replicationFactor",
         )
+
+
+@_rule("tempo")
+def _no_way_back_is_acknowledged(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    # Whether the stack ran Tempo 2 before is not known here; that there is no way back holds for a
+    # new one as well.
+    if isinstance(stack.tempo, Distributed3Config) and not stack.tempo.acknowledge_no_downgrade:
+        yield Finding(
+            "tracing:tempo.acknowledgeNoDowngrade",
+            "is missing, and there is no way back from Tempo 3 to 2; read docs/tempo.md, then "
+            "write true, or use the profile distributed-2",
+        )
+
+
+@_rule("tempo")
+def _block_builders_share_the_partitions(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if not isinstance(stack.tempo, Distributed3Config):
+        return
+    partitions, builders = stack.tempo.kafka.partitions, stack.tempo.block_builder.replicas
+    if builders is None or partitions % builders == 0:
+        return
+    fitting = [str(n) for n in range(1, partitions + 1) if partitions % n == 0]
+    yield Finding(
+        "tracing:tempo.blockBuilder.replicas",
+        f"{builders} can't share the {partitions} partitions of tracing:tempo.kafka.partitions "
+        f"evenly, and a partition without a builder is never written to the store; write one of "
+        f"{', '.join(fitting)}, or another number of partitions",
+    )
 
 
 @_rule("tempo", "collector")

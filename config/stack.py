@@ -9,7 +9,7 @@ from .harness import HarnessConfig
 from .linkerd import LinkerdConfig
 from .object_store import MinioConfig, ObjectStoreConfig
 from .platform import ChartsConfig, Environment, KubernetesConfig
-from .tempo import TempoConfig
+from .tempo import Distributed2Config, TempoConfig
 from .traefik import TraefikConfig
 
 
@@ -33,7 +33,7 @@ class StackConfig(Section):
     kubernetes: KubernetesConfig = KubernetesConfig()
     charts: ChartsConfig = ChartsConfig()
     object_store: ObjectStoreConfig = MinioConfig()
-    tempo: TempoConfig = TempoConfig()
+    tempo: TempoConfig = Distributed2Config()
     collector: CollectorConfig | None = None
     traefik: TraefikConfig | None = None
     linkerd: LinkerdConfig | None = None

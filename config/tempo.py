@@ -1,12 +1,23 @@
 """Settings of Grafana Tempo."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from .base import Section
-from .kinds import DnsLabel, Duration, ReleaseName, Replicas, Size
+from .kinds import (
+    DnsLabel,
+    Duration,
+    HostPort,
+    KafkaTopic,
+    NonEmpty,
+    ReleaseName,
+    Replicas,
+    Size,
+)
 from .platform import ComputeResources
+from .profiles import refused_keys
 
 
 def _no_opencensus(value: object) -> object:
@@ -63,11 +74,62 @@ class IngesterConfig(Section):
     resources: ComputeResources = ComputeResources()
 
 
-class TempoConfig(Section):
-    """Grafana Tempo, in microservices mode."""
+class LiveStoreConfig(Section):
+    """The live-store: answers for the newest traces, which it reads from Kafka."""
 
-    profile: Literal["distributed-2"] = "distributed-2"
-    """Tempo 2 as microservices (chart tempo-distributed 2.x)."""
+    resources: ComputeResources = ComputeResources()
+
+
+class BackendSchedulerConfig(Section):
+    """The backend scheduler, of which there is exactly one: hands compaction to the workers."""
+
+    resources: ComputeResources = ComputeResources()
+
+
+class BlockBuilderConfig(Section):
+    """The block-builder: makes blocks of what is in Kafka."""
+
+    replicas: Replicas | None = None
+    """Pods; each takes the same number of Kafka's partitions. One for each partition if not
+    given."""
+    resources: ComputeResources = ComputeResources()
+
+
+class SaslConfig(Section):
+    """How to sign in to Kafka, by SASL's mechanism PLAIN: Tempo 3.0 knows no other."""
+
+    secret_name: DnsLabel
+    """Secret, in Tempo's namespace, that is there already."""
+    username_key: NonEmpty = "username"
+    """Key of the Secret with the user's name."""
+    password_key: NonEmpty = "password"
+    """Key of the Secret with the password."""
+
+
+class KafkaConfig(Section):
+    """The Kafka that keeps traces until they are blocks, and so keeps them from being lost."""
+
+    refused: ClassVar = {
+        "tls": "can't be: Tempo speaks no TLS with Kafka before 3.1, and this is 3.0; remove it, "
+        "and see to it that the way to Kafka is private (a NetworkPolicy, a service mesh)"
+    }
+
+    address: HostPort
+    """A broker, as Tempo's pods reach it."""
+    topic: KafkaTopic = "tempo-traces"
+    """Topic of the traces."""
+    partitions: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Partitions that the topic has, which is also the number of live-stores. One carries about
+    10 MB/s (Tempo's documentation, "Migrate to 3.0")."""
+    create_topic: bool = False
+    """Let Tempo make the topic. It does so by changing the broker's own default number of
+    partitions, for every topic that is made after that: not on a Kafka that others use."""
+    sasl: SaslConfig | None = None
+
+
+class ProfileConfig(Section):
+    """What every profile of Tempo has."""
+
     namespace: DnsLabel = "tempo"
     """Namespace of the release, and of the Secret with the store's keys."""
     release_name: ReleaseName = "tempo-distributed"
@@ -75,14 +137,74 @@ class TempoConfig(Section):
     block_retention: Duration = "48h"
     """How long traces are kept."""
     receivers: tuple[TempoReceiver, ...] = ("otlpGrpc", "otlpHttp")
-    """Protocols that the distributor accepts."""
+    """Protocols that Tempo accepts."""
     log_received_spans: LogReceivedSpansConfig = LogReceivedSpansConfig()
+
+
+class DistributedConfig(ProfileConfig):
+    """Tempo as microservices."""
+
     gateway: bool = False
     """Put the chart's nginx gateway before Tempo's HTTP API."""
     memcached: bool = True
     """Cache blooms and parquet footers in memcached."""
     distributor: TempoWorkloadConfig = TempoWorkloadConfig()
-    ingester: IngesterConfig = IngesterConfig()
     querier: TempoWorkloadConfig = TempoWorkloadConfig()
     query_frontend: TempoWorkloadConfig = TempoWorkloadConfig()
+
+
+class Distributed2Config(DistributedConfig):
+    """Tempo 2 as microservices (chart tempo-distributed 2.x)."""
+
+    refused: ClassVar = refused_keys("distributed-2")
+
+    profile: Literal["distributed-2"] = "distributed-2"
+    """Tempo 2 as microservices."""
+    ingester: IngesterConfig = IngesterConfig()
     compactor: TempoWorkloadConfig = TempoWorkloadConfig()
+
+
+class Distributed3Config(DistributedConfig):
+    """Tempo 3 as microservices on Kafka (chart tempo-distributed 3.x)."""
+
+    refused: ClassVar = refused_keys("distributed-3")
+
+    profile: Literal["distributed-3"]
+    """Tempo 3 as microservices on Kafka."""
+    acknowledge_no_downgrade: bool = False
+    """Confirms that Tempo supports no way back from 3 to 2 (its documentation, "Upgrade")."""
+    kafka: KafkaConfig
+    block_builder: BlockBuilderConfig = BlockBuilderConfig()
+    live_store: LiveStoreConfig = LiveStoreConfig()
+    backend_scheduler: BackendSchedulerConfig = BackendSchedulerConfig()
+    backend_worker: TempoWorkloadConfig = TempoWorkloadConfig()
+
+
+class MonolithicConfig(ProfileConfig):
+    """Tempo 2 as one process (chart tempo): for up to about 25 MB/s."""
+
+    refused: ClassVar = refused_keys("monolithic")
+
+    profile: Literal["monolithic"]
+    """Tempo 2 as one process."""
+    release_name: ReleaseName = "tempo"
+    """Name of the Helm release, and of its Service."""
+    volume_size: Size = "10Gi"
+    """Volume of the write-ahead log; what was not flushed yet survives a restart on it."""
+    resources: ComputeResources = ComputeResources()
+
+
+def _profile(value: object) -> Any:
+    """Which profile a mapping describes; microservices of Tempo 2 when it does not say."""
+    if isinstance(value, Mapping):
+        return value.get("profile", "distributed-2")
+    return getattr(value, "profile", "distributed-2")
+
+
+TempoConfig = Annotated[
+    Annotated[Distributed2Config, Tag("distributed-2")]
+    | Annotated[Distributed3Config, Tag("distributed-3")]
+    | Annotated[MonolithicConfig, Tag("monolithic")],
+    Discriminator(_profile),
+]
+"""Told apart by `profile`; `distributed-2` if not given."""

@@ -172,4 +172,4 @@ def run(arguments: argparse.Namespace) -> None:
     """Download what charts.PINS names."""
     from charts import PINS  # only here: the program's modules take their time to import
 
-    download(PINS.values(), arguments.directory)
+    download(PINS, arguments.directory)

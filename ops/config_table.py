@@ -54,7 +54,8 @@ def table() -> str:
         for section in options:
             title = f"{PREFIX}{key}"
             if len(options) > 1:
-                title += f" with type: {section['properties']['type']['const']}"
+                key_of_kind = "type" if "type" in section["properties"] else "profile"
+                title += f" with {key_of_kind}: {section['properties'][key_of_kind]['const']}"
             parts.append(f"## {title}\n\n{_one_line(section.get('description', ''))}\n")
             parts.append(_markdown(_rows("", section, definitions)))
     parts.insert(1, "## The stack itself\n\n" + _markdown(iter(scalars)))

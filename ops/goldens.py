@@ -35,7 +35,9 @@ def golden(stack: str) -> str:
 
 
 def _document(run: Recorded) -> dict[str, Any]:
-    document: dict[str, Any] = {f"release {name}": v for name, v in run.helm_values().items()}
+    document: dict[str, Any] = {
+        f"release {name}": _readable(values) for name, values in run.helm_values().items()
+    }
     for resource in run.resources:
         if resource.type == "kubernetes:helm.cattle.io/v1:HelmChartConfig":
             document[f"values {resource.name}"] = yaml.safe_load(
@@ -50,6 +52,13 @@ def _document(run: Recorded) -> dict[str, Any]:
         if output in run.outputs:
             document[f"output {output}"] = yaml.safe_load(run.outputs[output])
     return document
+
+
+def _readable(values: dict[str, Any]) -> dict[str, Any]:
+    """Values with a whole file in one of them: as what the file says, not as one long line."""
+    if isinstance(text := values.get("config"), str):
+        return values | {"config": yaml.safe_load(text)}
+    return values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

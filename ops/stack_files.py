@@ -18,6 +18,8 @@ STACK_FILES: Final = {
     "prod": ROOT / "Pulumi.prod.yaml",
     "harness": ROOT / "examples/harness/Pulumi.harness.yaml",
     "picluster": ROOT / "examples/picluster/Pulumi.picluster.yaml",
+    "kafka": ROOT / "examples/kafka/Pulumi.kafka.yaml",
+    "monolithic": ROOT / "examples/monolithic/Pulumi.monolithic.yaml",
     "private-ca": ROOT / "examples/private-ca/Pulumi.private-ca.yaml",
 }
 """Every stack file that is checked in, by the stack's name."""

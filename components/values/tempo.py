@@ -1,10 +1,8 @@
-"""Values of the chart tempo-distributed 2.x."""
+"""What the charts of all profiles of Tempo are told alike."""
 
 from typing import Any, Final
 
-from config.kinds import go_duration
 from config.platform import ComputeResources
-from config.tempo import TempoConfig
 
 from ..contracts import S3Access
 from .annotations import CA_ANNOTATION, VERSION_ANNOTATION
@@ -12,67 +10,12 @@ from .resources import compute_resources
 
 CA_PATH: Final = "/etc/store-ca"
 
-
-def tempo_distributed_values(settings: TempoConfig, s3: S3Access) -> dict[str, Any]:
-    """Values of the Helm release of Tempo 2 as microservices."""
-
-    annotations = {VERSION_ANNOTATION: s3.secret_version}
-    mounts: dict[str, Any] = {}
-    if s3.ca is not None:
-        annotations[CA_ANNOTATION] = s3.ca.version
-        mounts = {
-            "extraVolumes": [{"name": "store-ca", "configMap": {"name": s3.ca.config_map}}],
-            "extraVolumeMounts": [{"name": "store-ca", "mountPath": CA_PATH, "readOnly": True}],
-        }
-
-    def workload(replicas: int, resources: ComputeResources) -> dict[str, Any]:
-        return {
-            "replicas": replicas,
-            # Not `global.extraEnvFrom`, which hands the store's keys to memcached and to the
-            # gateway's nginx as well.
-            "extraEnvFrom": [{"secretRef": {"name": s3.secret_name}}],
-            "podAnnotations": annotations,
-            **mounts,
-            **({"resources": compute} if (compute := compute_resources(resources)) else {}),
-        }
-
-    return {
-        # Without it the chart derives every Service's name from the release's name by rules of
-        # its own, and the addresses this program hands out would only match some names.
-        "fullnameOverride": settings.release_name,
-        "reportingEnabled": False,
-        # Tempo itself expands the references to the store's keys when it starts.
-        "global": {"extraArgs": ["-config.expand-env=true"]},
-        "traces": _receivers(settings.receivers),
-        "storage": {"trace": {"backend": "s3", "s3": _s3(s3)}},
-        "distributor": {
-            **workload(settings.distributor.replicas, settings.distributor.resources),
-            "config": {
-                "log_received_spans": settings.log_received_spans.model_dump(),
-            },
-        },
-        "ingester": {
-            **workload(settings.ingester.replicas, settings.ingester.resources),
-            "persistence": {"enabled": True, "size": settings.ingester.volume_size},
-            "config": {"replication_factor": settings.ingester.replication_factor},
-        },
-        "querier": workload(settings.querier.replicas, settings.querier.resources),
-        "queryFrontend": workload(
-            settings.query_frontend.replicas, settings.query_frontend.resources
-        ),
-        "compactor": {
-            **workload(settings.compactor.replicas, settings.compactor.resources),
-            "config": {"compaction": {"block_retention": go_duration(settings.block_retention)}},
-        },
-        "gateway": {"enabled": settings.gateway},
-        "memcached": {"enabled": settings.memcached},
-        # The chart configures its memcached as a cache whether or not it installs one.
-        **({} if settings.memcached else {"cache": {"caches": []}}),
-        "minio": {"enabled": False},
-    }
+EXPAND: Final = "-config.expand-env=true"
+"""Tempo itself expands the references to the store's keys when it starts."""
 
 
-def _s3(s3: S3Access) -> dict[str, Any]:
+def s3_block(s3: S3Access) -> dict[str, Any]:
+    """Tempo's `storage.trace.s3`."""
     values: dict[str, Any] = {
         "bucket": s3.bucket,
         "endpoint": s3.endpoint,
@@ -89,21 +32,43 @@ def _s3(s3: S3Access) -> dict[str, Any]:
     return values
 
 
-def _receivers(receivers: tuple[str, ...]) -> dict[str, Any]:
-    """Each receiver said explicitly, on or off, so that a chart's new default opens no port."""
+def pod_annotations(s3: S3Access) -> dict[str, Any]:
+    """What restarts a pod of Tempo's when the store's keys or authority are others."""
+    annotations = {VERSION_ANNOTATION: s3.secret_version}
+    if s3.ca is not None:
+        annotations[CA_ANNOTATION] = s3.ca.version
+    return annotations
 
-    def on(receiver: str) -> dict[str, bool]:
-        return {"enabled": receiver in receivers}
 
-    return {
-        "otlp": {"grpc": on("otlpGrpc"), "http": on("otlpHttp")},
-        "zipkin": on("zipkin"),
-        "jaeger": {
-            "grpc": on("jaegerGrpc"),
-            "thriftHttp": on("jaegerThriftHttp"),
-            "thriftCompact": on("jaegerThriftCompact"),
-            "thriftBinary": on("jaegerThriftBinary"),
-        },
-        # Tempo has no OpenCensus receiver since 2.10.6; the chart still renders one.
-        "opencensus": {"enabled": False},
-    }
+def ca_volumes(s3: S3Access) -> list[dict[str, Any]]:
+    """The volume with the store's authority, if it has one of its own."""
+    if s3.ca is None:
+        return []
+    return [{"name": "store-ca", "configMap": {"name": s3.ca.config_map}}]
+
+
+def ca_mounts(s3: S3Access) -> list[dict[str, Any]]:
+    """Where `ca_volumes` is mounted."""
+    if s3.ca is None:
+        return []
+    return [{"name": "store-ca", "mountPath": CA_PATH, "readOnly": True}]
+
+
+def keys_from_secret(s3: S3Access) -> list[dict[str, Any]]:
+    """The store's keys as environment variables."""
+    return [{"secretRef": {"name": s3.secret_name}}]
+
+
+def workload(
+    s3: S3Access, resources: ComputeResources, replicas: int | None = None
+) -> dict[str, Any]:
+    """One microservice. `replicas` is `None` where the chart knows one number only."""
+    # Not `global.extraEnvFrom`, which hands the store's keys to memcached and to the gateway's
+    # nginx as well.
+    values: dict[str, Any] = {} if replicas is None else {"replicas": replicas}
+    values |= {"extraEnvFrom": keys_from_secret(s3), "podAnnotations": pod_annotations(s3)}
+    if s3.ca is not None:
+        values |= {"extraVolumes": ca_volumes(s3), "extraVolumeMounts": ca_mounts(s3)}
+    if compute := compute_resources(resources):
+        values["resources"] = compute
+    return values

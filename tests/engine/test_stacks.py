@@ -48,7 +48,7 @@ def test_a_stack_goes_up_has_nothing_left_to_do_and_comes_down(box_of: BoxOf, st
     box.set_config("tracing:deleteData", True)
     box.up()
     assert box.destroy().changes == {"delete": up.changes["create"]}
-    assert box.cloud.objects() == []
+    assert [found for found in box.cloud.objects() if not found.foreign] == []
     assert box.resources() == []
 
 

@@ -1,10 +1,12 @@
 """Every value that the program sets is one that the chart reads."""
 
+from typing import Any
+
 import pytest
 
 import charts
 from ops import chart_lock
-from ops.registrations import record
+from ops.registrations import Recorded, record
 from ops.stack_files import STACK_FILES, recorded
 
 EVERY_OPTION = {
@@ -30,23 +32,46 @@ EVERY_OPTION = {
     },
 }
 
-CHARTS = {
-    "tempo": charts.TEMPO_DISTRIBUTED,
-    "collector": charts.OPENTELEMETRY_COLLECTOR,
-    "traefik": charts.TRAEFIK,
+PROFILES: dict[str, dict[str, Any]] = {
+    "tempo 3 with every option": {
+        "profile": "distributed-3",
+        "acknowledgeNoDowngrade": True,
+        "kafka": {"address": "kafka:9092", "partitions": 6, "sasl": {"secretName": "kafka"}},
+        "blockBuilder": {"replicas": 3, "resources": {"cpu": "1", "memory": "1Gi"}},
+        "liveStore": {"resources": {"cpu": "1", "memory": "1Gi"}},
+        "backendScheduler": {"resources": {"cpu": "1", "memory": "1Gi"}},
+        "backendWorker": {"resources": {"cpu": "1", "memory": "1Gi"}},
+        "gateway": True,
+    },
+    "a monolithic tempo with every option": {
+        "profile": "monolithic",
+        "resources": {"cpu": "1", "memory": "1Gi"},
+        "receivers": ["otlpGrpc", "zipkin", "jaegerThriftCompact"],
+    },
 }
+PRIVATE_CA = {"endpoint": "s3.example.com", "type": "s3", "caFile": "examples/private-ca/ca.pem"}
+GIVEN_KEYS = {"tracing:objectStoreAccessKey": "x", "tracing:objectStoreSecretKey": "x"}
+
+LOCKED = [chart for chart in charts.PINS if chart != charts.HARNESS]
 
 
-@pytest.mark.parametrize("stack", [*STACK_FILES, "every option"])
-def test_the_chart_knows_every_value(stack: str) -> None:
-    run = record("dev", EVERY_OPTION, {}) if stack == "every option" else recorded(stack)
+def run_of(case: str) -> Recorded:
+    if case in PROFILES:
+        raw = {"tracing:tempo": PROFILES[case], "tracing:objectStore": PRIVATE_CA}
+        return record("dev", raw, GIVEN_KEYS)
+    return record("dev", EVERY_OPTION, {}) if case == "every option" else recorded(case)
+
+
+@pytest.mark.parametrize("case", [*STACK_FILES, "every option", *PROFILES])
+def test_the_chart_knows_every_value(case: str) -> None:
+    run = run_of(case)
     for component, values in run.helm_values().items():
-        chart = CHARTS[component]
-        lock = chart_lock.load(chart.name, chart.version)
+        inputs = run.one(f"{component}-release").inputs
+        lock = chart_lock.load(inputs["chart"], inputs["version"])
         assert chart_lock.unknown_paths(values, lock) == [], component
 
 
-@pytest.mark.parametrize("chart", CHARTS.values(), ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", LOCKED, ids=lambda chart: f"{chart.name}-{chart.version}")
 def test_the_lock_of_the_values_is_of_the_pinned_archive(chart: charts.Chart) -> None:
     lock = chart_lock.load(chart.name, chart.version)
     assert (lock.sha256, lock.repository) == (chart.sha256, chart.repository)

@@ -23,7 +23,7 @@ def archive(directory: Path, content: bytes = b"a chart") -> str:
 
 
 def test_by_default_a_chart_comes_from_its_repository_in_the_pinned_version() -> None:
-    ref = charts.locate(stack(None))[CHART.name]
+    ref = charts.locate(stack(None))["tempo"]
     assert (ref.chart, ref.version, ref.repository) == (
         "tempo-distributed",
         CHART.version,
@@ -33,7 +33,7 @@ def test_by_default_a_chart_comes_from_its_repository_in_the_pinned_version() ->
 
 def test_an_archive_with_the_digest_asked_for_is_used(tmp_path: Path) -> None:
     digest = archive(tmp_path)
-    ref = charts.locate(stack(tmp_path, {CHART.archive_name: digest}))[CHART.name]
+    ref = charts.locate(stack(tmp_path, {CHART.archive_name: digest}))["tempo"]
     assert ref.chart.endswith(CHART.archive_name)
     assert ref.repository is None
 
@@ -44,7 +44,7 @@ def test_an_archive_in_the_project_is_named_alike_on_every_machine(
     monkeypatch.chdir(tmp_path)
     Path("charts").mkdir()
     digest = archive(Path("charts"))
-    ref = charts.locate(stack(Path("charts"), {CHART.archive_name: digest}))[CHART.name]
+    ref = charts.locate(stack(Path("charts"), {CHART.archive_name: digest}))["tempo"]
     assert ref.chart == f"./charts/{CHART.archive_name}"
 
 

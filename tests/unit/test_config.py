@@ -10,6 +10,7 @@ import config
 from config import ConfigError, MinioConfig
 from config.kinds import duration_seconds, go_duration
 from config.retention import deletes_live_blocks, expire_days
+from config.tempo import Distributed2Config
 from ops.stack_files import STACK_FILES, placeholders, settings
 
 GRAFANA = {"url": "https://grafana.example.com"}
@@ -187,13 +188,13 @@ REFUSED = {
         "translates it to OTLP",
     ),
     "a profile that is not there": (
-        {"tracing:tempo": {"profile": "monolithic"}},
+        {"tracing:tempo": {"profile": "distributed-4"}},
         "tracing:tempo.profile",
         "write one of distributed-2",
     ),
     "an unknown kind of store, with all of them": (
         {"tracing:objectStore": {"type": "gcs"}},
-        "tracing:objectStore",
+        "tracing:objectStore.type",
         "write one of minio, external-minio, s3",
     ),
     "a key of another kind of store": (
@@ -428,6 +429,7 @@ def test_a_bare_key_means_all_defaults() -> None:
         secret_keys=set(),
     )
     assert stack.collector is not None
+    assert isinstance(stack.tempo, Distributed2Config)
     assert stack.tempo.ingester.replicas == 3
 
 

@@ -1,0 +1,92 @@
+"""Values of the chart tempo: one process."""
+
+from typing import Any, Final
+
+from config.kinds import go_duration
+from config.tempo import MonolithicConfig
+
+from ..contracts import S3Access
+from .resources import compute_resources
+from .tempo import ca_mounts, ca_volumes, keys_from_secret, pod_annotations, s3_block
+from .text import as_yaml
+
+JAEGER: Final = {
+    "jaegerGrpc": ("grpc", 14250),
+    "jaegerThriftHttp": ("thrift_http", 14268),
+    "jaegerThriftCompact": ("thrift_compact", 6831),
+    "jaegerThriftBinary": ("thrift_binary", 6832),
+}
+"""Tempo's name of each of Jaeger's protocols, and the port of the Service."""
+
+
+def tempo_monolithic_values(settings: MonolithicConfig, s3: S3Access) -> dict[str, Any]:
+    """Values of the Helm release of Tempo as one process."""
+    return {
+        "fullnameOverride": settings.release_name,
+        "tempo": {
+            "reportingEnabled": False,
+            # The chart's gigabyte of ballast is from the time before Go had a memory limit.
+            "memBallastSizeMbs": 0,
+            "extraArgs": {"config.expand-env": "true"},
+            "extraEnvFrom": keys_from_secret(s3),
+            "extraVolumeMounts": ca_mounts(s3),
+            "resources": compute_resources(settings.resources),
+            # Only for the ports of the Service: what is "" there has none.
+            "receivers": {"jaeger": {"protocols": _ports(settings.receivers)}},
+        },
+        # The chart's own text is made from `tempo`, where its default receivers can't be taken
+        # away.
+        "config": as_yaml(tempo_configuration(settings, s3)),
+        "persistence": {"enabled": True, "size": settings.volume_size},
+        "podAnnotations": pod_annotations(s3),
+        "extraVolumes": ca_volumes(s3),
+    }
+
+
+def tempo_configuration(settings: MonolithicConfig, s3: S3Access) -> dict[str, Any]:
+    """Tempo's own configuration file."""
+    return {
+        "usage_report": {"reporting_enabled": False},
+        "server": {"http_listen_port": 3200},
+        "distributor": {
+            "receivers": _receivers(settings.receivers),
+            "log_received_spans": settings.log_received_spans.model_dump(),
+        },
+        "compactor": {"compaction": {"block_retention": go_duration(settings.block_retention)}},
+        "storage": {
+            "trace": {
+                "backend": "s3",
+                "s3": s3_block(s3),
+                "wal": {"path": "/var/tempo/wal"},
+                "local": {"path": "/var/tempo/traces"},
+            }
+        },
+    }
+
+
+def _ports(receivers: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        protocol: {"endpoint": f"0.0.0.0:{port}" if receiver in receivers else ""}
+        for receiver, (protocol, port) in JAEGER.items()
+    }
+
+
+def _receivers(receivers: tuple[str, ...]) -> dict[str, Any]:
+    open_: dict[str, Any] = {}
+    otlp = {
+        protocol: {"endpoint": f"0.0.0.0:{port}"}
+        for receiver, protocol, port in (("otlpGrpc", "grpc", 4317), ("otlpHttp", "http", 4318))
+        if receiver in receivers
+    }
+    jaeger = {
+        protocol: {"endpoint": f"0.0.0.0:{port}"}
+        for receiver, (protocol, port) in JAEGER.items()
+        if receiver in receivers
+    }
+    if otlp:
+        open_["otlp"] = {"protocols": otlp}
+    if jaeger:
+        open_["jaeger"] = {"protocols": jaeger}
+    if "zipkin" in receivers:
+        open_["zipkin"] = {"endpoint": "0.0.0.0:9411"}
+    return open_

@@ -1,0 +1,185 @@
+"""Tempo's profiles: what each has, what it is told, and the same contracts from all of them."""
+
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from config.profiles import KEYS, Profile
+from config.tempo import Distributed2Config, Distributed3Config, MonolithicConfig
+from ops.registrations import Recorded, record
+from tests.unit.test_config import refusal
+
+PROFILES = {
+    "distributed-2": Distributed2Config,
+    "distributed-3": Distributed3Config,
+    "monolithic": MonolithicConfig,
+}
+KAFKA = {"address": "kafka.kafka:9092", "partitions": 6}
+TEMPO_3 = {"profile": "distributed-3", "acknowledgeNoDowngrade": True, "kafka": KAFKA}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "distributed-2": {},
+    "distributed-3": TEMPO_3,
+    "monolithic": {"profile": "monolithic"},
+}
+
+
+def run_of(profile: str, **more: Any) -> Recorded:
+    raw = {"tracing:tempo": SETTINGS[profile] | more, "tracing:collector": {}}
+    return record("dev", raw, {})
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_has_the_keys_that_the_table_says(profile: str) -> None:
+    assert set(PROFILES) == set(get_args(Profile))
+    keys = {field.alias or name for name, field in PROFILES[profile].model_fields.items()}
+    for key, owners in KEYS.items():
+        assert (key in keys) == (profile in owners), key
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_of_another_profile_is_refused_with_the_profile_that_has_it(key: str) -> None:
+    owners = KEYS[key]
+    other = next(profile for profile in PROFILES if profile not in owners)
+    messages = refusal({"tracing:tempo": SETTINGS[other] | {key: {}}})
+    message = messages[f"tracing:tempo.{key}"]
+    assert f"is not part of the profile {other}" in message
+    assert all(owner in message for owner in owners)
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "Tempo 3 without a word about the way back": (
+        TEMPO_3 | {"acknowledgeNoDowngrade": False},
+        "acknowledgeNoDowngrade",
+        "no way back",
+    ),
+    "Tempo 3 without a Kafka": (
+        {"profile": "distributed-3", "acknowledgeNoDowngrade": True},
+        "kafka",
+        "is missing",
+    ),
+    "TLS with Kafka": (
+        TEMPO_3 | {"kafka": KAFKA | {"tls": True}},
+        "kafka.tls",
+        "before 3.1",
+    ),
+    "builders that can't share the partitions": (
+        TEMPO_3 | {"blockBuilder": {"replicas": 4}},
+        "blockBuilder.replicas",
+        "write one of 1, 2, 3, 6",
+    ),
+    "more builders than partitions": (
+        TEMPO_3 | {"blockBuilder": {"replicas": 12}},
+        "blockBuilder.replicas",
+        "write one of 1, 2, 3, 6",
+    ),
+    "a topic that Kafka would refuse": (
+        TEMPO_3 | {"kafka": KAFKA | {"topic": "tempo traces"}},
+        "kafka.topic",
+        "does not match",
+    ),
+    "no partition": (TEMPO_3 | {"kafka": KAFKA | {"partitions": 0}}, "kafka.partitions", "least 1"),
+    "a profile that is not there": ({"profile": "scalable"}, "profile", "write one of"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses_and_names_the_key_and_the_remedy(case: str) -> None:
+    tempo, key, remedy = REFUSED[case]
+    messages = refusal({"tracing:tempo": tempo})
+    assert list(messages) == [f"tracing:tempo.{key}"]
+    assert remedy in messages[f"tracing:tempo.{key}"]
+
+
+ADDRESSES = {
+    "distributed-2": ("tempo-distributed-distributor", "tempo-distributed-query-frontend"),
+    "distributed-3": ("tempo-distributed-distributor", "tempo-distributed-query-frontend"),
+    "monolithic": ("tempo", "tempo"),
+}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_gives_the_same_contracts_with_its_own_addresses(profile: str) -> None:
+    run = run_of(profile)
+    ingest, query = ADDRESSES[profile]
+    exporter = run.helm_values()["collector"]["alternateConfig"]["exporters"]["otlp_grpc"]
+    assert exporter["endpoint"] == f"{ingest}.tempo.svc.cluster.local:4317"
+    assert run.outputs["tempoUrl"] == f"http://{query}.tempo.svc.cluster.local:3200"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_retention_reaches_what_deletes_blocks_and_the_bucket(profile: str) -> None:
+    run = run_of(profile, blockRetention="14d")
+    values = run.helm_values()["tempo"]
+    deletes = {
+        "distributed-2": lambda: values["compactor"]["config"]["compaction"],
+        "distributed-3": lambda: values["backendScheduler"]["config"]["provider"]["compaction"][
+            "compaction"
+        ],
+        "monolithic": lambda: yaml.safe_load(values["config"])["compactor"]["compaction"],
+    }[profile]()
+    assert deletes["block_retention"] == "336h"
+    [rule] = run.one("store-lifecycle").inputs["rules"]
+    assert rule["expiration"] == "19d"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_stores_keys_come_from_the_secret_and_restart_what_reads_them(profile: str) -> None:
+    values = run_of(profile).helm_values()["tempo"]
+    parts = (
+        [(values["tempo"], values)]
+        if profile == "monolithic"
+        else [(part, part) for part in values.values() if _is_workload(part)]
+    )
+    assert len(parts) == {"distributed-2": 5, "distributed-3": 7, "monolithic": 1}[profile]
+    for environment, pod in parts:
+        assert environment["extraEnvFrom"] == [{"secretRef": {"name": "tempo-minio-secret"}}]
+        assert pod["podAnnotations"]["tracing/secret-version"]
+
+
+def _is_workload(part: Any) -> bool:
+    return isinstance(part, dict) and "extraEnvFrom" in part
+
+
+def test_every_partition_has_a_live_store_and_a_builder() -> None:
+    values = run_of("distributed-3", blockBuilder={"replicas": 3}).helm_values()["tempo"]
+    assert values["liveStore"]["replicas"] == 6
+    builder = values["blockBuilder"]
+    assert builder["replicas"] * builder["config"]["partitions_per_instance"] == 6
+    alone = run_of("distributed-3").helm_values()["tempo"]["blockBuilder"]
+    assert (alone["replicas"], alone["config"]["partitions_per_instance"]) == (6, 1)
+
+
+def test_a_kafka_that_others_use_is_left_as_it_is() -> None:
+    kafka = run_of("distributed-3").helm_values()["tempo"]["ingest"]["kafka"]
+    assert kafka["auto_create_topic_enabled"] is False
+
+
+def test_who_talks_to_kafka_signs_in_from_the_secret_and_nobody_else_does() -> None:
+    sasl = {"secretName": "tempo-kafka", "usernameKey": "user"}
+    values = run_of("distributed-3", kafka=KAFKA | {"sasl": sasl}).helm_values()["tempo"]
+    signing = {name for name, part in values.items() if _is_workload(part) and "extraEnv" in part}
+    assert signing == {"distributor", "blockBuilder", "liveStore"}
+    for name in signing:
+        keys = {
+            entry["name"]: entry["valueFrom"]["secretKeyRef"] for entry in values[name]["extraEnv"]
+        }
+        assert keys["KAFKA_SASL_USERNAME"] == {"name": "tempo-kafka", "key": "user"}
+        assert keys["KAFKA_SASL_PASSWORD"] == {"name": "tempo-kafka", "key": "password"}
+        assert values[name]["extraArgs"] == [
+            "-ingest.kafka.sasl-username=$(KAFKA_SASL_USERNAME)",
+            "-ingest.kafka.sasl-password=$(KAFKA_SASL_PASSWORD)",
+        ]
+
+
+def test_a_monolithic_tempo_opens_the_receivers_asked_for_and_no_others() -> None:
+    values = run_of("monolithic", receivers=["otlpGrpc", "zipkin", "jaegerThriftHttp"])
+    tempo = values.helm_values()["tempo"]
+    receivers = yaml.safe_load(tempo["config"])["distributor"]["receivers"]
+    assert receivers == {
+        "otlp": {"protocols": {"grpc": {"endpoint": "0.0.0.0:4317"}}},
+        "zipkin": {"endpoint": "0.0.0.0:9411"},
+        "jaeger": {"protocols": {"thrift_http": {"endpoint": "0.0.0.0:14268"}}},
+    }
+    jaeger = tempo["tempo"]["receivers"]["jaeger"]["protocols"]
+    assert {name for name, part in jaeger.items() if part["endpoint"]} == {"thrift_http"}
