@@ -80,7 +80,7 @@ class Tempo(pulumi.ComponentResource):
             zipkin=receiver("zipkin", ZIPKIN_PORT),
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
         )
-        gateway = isinstance(settings, DistributedConfig) and settings.gateway
+        gateway = isinstance(settings, DistributedConfig) and settings.gateway is not None
         api = (
             Endpoint(host=service("gateway"), port=GATEWAY_PORT)
             if gateway

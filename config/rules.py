@@ -14,7 +14,7 @@ from .object_store import ExternalMinioConfig, ManagedStoreConfig, MinioConfig, 
 from .platform import Environment
 from .retention import deletes_live_blocks, retention_days
 from .stack import StackConfig
-from .tempo import Distributed2Config, Distributed3Config
+from .tempo import Distributed2Config, Distributed3Config, DistributedConfig
 
 Rule = Callable[[StackConfig, Environment], Iterator[Finding]]
 
@@ -126,6 +126,51 @@ def _enough_ingesters_for_the_copies(stack: StackConfig, _: Environment) -> Iter
             "so no trace could be written; write at least that many, or a smaller "
             "tracing:tempo.ingester.replicationFactor",
         )
+
+
+@_rule("tempo", "environment")
+def _three_copies_outside_dev(stack: StackConfig, environment: Environment) -> Iterator[Finding]:
+    if environment == "dev" or not isinstance(stack.tempo, Distributed2Config):
+        return
+    if stack.tempo.ingester.replication_factor < 3:
+        yield Finding(
+            "tracing:tempo.ingester.replicationFactor",
+            f"{stack.tempo.ingester.replication_factor} loses traces with one ingester, and this "
+            f"is a {environment} stack; write 3, or tracing:environment: dev",
+        )
+
+
+@_rule("tempo")
+def _autoscaling_can_work(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if not isinstance(stack.tempo, DistributedConfig):
+        return
+    workloads = {
+        "distributor": stack.tempo.distributor,
+        "querier": stack.tempo.querier,
+        "queryFrontend": stack.tempo.query_frontend,
+        "gateway": stack.tempo.gateway,
+    }
+    for name, workload in workloads.items():
+        if workload is None or workload.autoscaling is None:
+            continue
+        key, scaling = f"tracing:tempo.{name}", workload.autoscaling
+        if "replicas" in workload.model_fields_set:
+            yield Finding(
+                f"{key}.replicas",
+                "has no effect beside autoscaling, which chooses the number; remove one of them",
+            )
+        if workload.resources.cpu is None:
+            yield Finding(
+                f"{key}.resources.cpu",
+                "is missing, and autoscaling is by the part of it that is used; write a request "
+                "such as 500m",
+            )
+        if scaling.min_replicas > scaling.max_replicas:
+            yield Finding(
+                f"{key}.autoscaling.maxReplicas",
+                f"{scaling.max_replicas} is less than minReplicas {scaling.min_replicas}; write at "
+                "least that many",
+            )
 
 
 @_rule("tempo")

@@ -62,6 +62,28 @@ class TempoWorkloadConfig(Section):
     resources: ComputeResources = ComputeResources()
 
 
+class AutoscalingConfig(Section):
+    """Let the cluster choose the number of pods between two bounds, by their CPU."""
+
+    min_replicas: Replicas = 2
+    """Pods at least."""
+    max_replicas: Replicas
+    """Pods at most."""
+    target_cpu_percent: Annotated[int, Field(ge=1, le=100)] = 60
+    """CPU that the pods use on average, in percent of what they request."""
+
+
+class ScaledWorkloadConfig(TempoWorkloadConfig):
+    """A microservice that keeps nothing of its own, so that pods may come and go."""
+
+    autoscaling: AutoscalingConfig | None = None
+    """In place of `replicas`. Needs `resources.cpu`."""
+
+
+class GatewayConfig(ScaledWorkloadConfig):
+    """The chart's nginx gateway before Tempo's HTTP API."""
+
+
 class IngesterConfig(Section):
     """The ingester: holds the newest traces until they are flushed to the store."""
 
@@ -144,13 +166,12 @@ class ProfileConfig(Section):
 class DistributedConfig(ProfileConfig):
     """Tempo as microservices."""
 
-    gateway: bool = False
-    """Put the chart's nginx gateway before Tempo's HTTP API."""
+    gateway: GatewayConfig | None = None
     memcached: bool = True
     """Cache blooms and parquet footers in memcached."""
-    distributor: TempoWorkloadConfig = TempoWorkloadConfig()
-    querier: TempoWorkloadConfig = TempoWorkloadConfig()
-    query_frontend: TempoWorkloadConfig = TempoWorkloadConfig()
+    distributor: ScaledWorkloadConfig = ScaledWorkloadConfig()
+    querier: ScaledWorkloadConfig = ScaledWorkloadConfig()
+    query_frontend: ScaledWorkloadConfig = ScaledWorkloadConfig()
 
 
 class Distributed2Config(DistributedConfig):

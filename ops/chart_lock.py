@@ -37,6 +37,9 @@ HANDED_ON: Mapping[str, Mapping[str, str]] = {
         "service.enabled": "commented out in values.yaml; in daemonset mode the Service needs it",
     },
     "tempo-distributed": {
+        "backendWorker.maxUnavailable": "read by the PodDisruptionBudget of Tempo 3's worker",
+        "backendWorker.podDisruptionBudget": "the same",
+        "compactor.topologySpreadConstraints": "read by the Deployment of Tempo 2's compactor",
         "storage.trace.s3": "copied into Tempo's own `storage` block; the default backend is local",
     },
     "traefik": {

@@ -3,9 +3,17 @@
 from typing import Any, Final
 
 from config.kinds import go_duration
-from config.tempo import Distributed2Config, Distributed3Config, DistributedConfig, SaslConfig
+from config.tempo import (
+    Distributed2Config,
+    Distributed3Config,
+    DistributedConfig,
+    GatewayConfig,
+    SaslConfig,
+    ScaledWorkloadConfig,
+)
 
 from ..contracts import S3Access
+from .resources import compute_resources
 from .tempo import EXPAND, s3_block, workload
 
 SASL_USERNAME: Final = "KAFKA_SASL_USERNAME"
@@ -22,11 +30,13 @@ def tempo_2_values(settings: Distributed2Config, s3: S3Access) -> dict[str, Any]
         "traces": {**common["traces"], "opencensus": {"enabled": False}},
         "ingester": {
             **workload(s3, settings.ingester.resources, settings.ingester.replicas),
+            **_spread("ingester", settings.ingester.replicas),
             "persistence": {"enabled": True, "size": settings.ingester.volume_size},
             "config": {"replication_factor": settings.ingester.replication_factor},
         },
         "compactor": {
             **workload(s3, settings.compactor.resources, settings.compactor.replicas),
+            **_spread("compactor", settings.compactor.replicas),
             "config": {"compaction": {"block_retention": go_duration(settings.block_retention)}},
         },
         "minio": {"enabled": False},
@@ -52,21 +62,27 @@ def tempo_3_values(settings: Distributed3Config, s3: S3Access) -> dict[str, Any]
         },
         "blockBuilder": {
             **workload(s3, settings.block_builder.resources, builders),
+            **_spread("block-builder", builders),
             **_sasl(kafka.sasl),
             "config": {"partitions_per_instance": kafka.partitions // builders},
         },
         "liveStore": {
             # One for each partition: a partition without a live-store has no newest traces.
             **workload(s3, settings.live_store.resources, kafka.partitions),
+            **_spread("live-store", kafka.partitions),
             **_sasl(kafka.sasl),
         },
         "backendScheduler": {
             **workload(s3, settings.backend_scheduler.resources),
             "config": {"provider": {"compaction": retention}},
         },
-        "backendWorker": workload(
-            s3, settings.backend_worker.resources, settings.backend_worker.replicas
-        ),
+        "backendWorker": {
+            **workload(s3, settings.backend_worker.resources, settings.backend_worker.replicas),
+            **_spread("backend-worker", settings.backend_worker.replicas),
+            # The template asks for both, and the chart has a default for neither.
+            "podDisruptionBudget": {"enabled": True},
+            "maxUnavailable": 1,
+        },
     }
 
 
@@ -80,18 +96,69 @@ def _common(settings: DistributedConfig, s3: S3Access) -> dict[str, Any]:
         "traces": _receivers(settings.receivers),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(s3)}},
         "distributor": {
-            **workload(s3, settings.distributor.resources, settings.distributor.replicas),
+            **_scaled(s3, "distributor", settings.distributor),
             "config": {"log_received_spans": settings.log_received_spans.model_dump()},
         },
-        "querier": workload(s3, settings.querier.resources, settings.querier.replicas),
-        "queryFrontend": workload(
-            s3, settings.query_frontend.resources, settings.query_frontend.replicas
-        ),
-        "gateway": {"enabled": settings.gateway},
+        "querier": _scaled(s3, "querier", settings.querier),
+        "queryFrontend": _scaled(s3, "query-frontend", settings.query_frontend),
+        "gateway": {"enabled": False} if settings.gateway is None else _gateway(settings.gateway),
         "memcached": {"enabled": settings.memcached},
         # The chart configures its memcached as a cache whether or not it installs one.
         **({} if settings.memcached else {"cache": {"caches": []}}),
     }
+
+
+def _scaled(s3: S3Access, component: str, settings: ScaledWorkloadConfig) -> dict[str, Any]:
+    return {**workload(s3, settings.resources), **_replicas(component, settings)}
+
+
+def _gateway(settings: GatewayConfig) -> dict[str, Any]:
+    values = {"enabled": True, **_replicas("gateway", settings)}
+    if compute := compute_resources(settings.resources):
+        values["resources"] = compute
+    return values
+
+
+def _replicas(component: str, settings: ScaledWorkloadConfig) -> dict[str, Any]:
+    """How many pods: a number, or bounds for the cluster to choose within."""
+    scaling = settings.autoscaling
+    if scaling is None:
+        return {"replicas": settings.replicas, **_spread(component, settings.replicas)}
+    return {
+        "autoscaling": {
+            "enabled": True,
+            "minReplicas": scaling.min_replicas,
+            "maxReplicas": scaling.max_replicas,
+            "targetCPUUtilizationPercentage": scaling.target_cpu_percent,
+        },
+        # The chart makes a PodDisruptionBudget by this number, also where it is not used for pods.
+        "replicas": scaling.min_replicas,
+        **_spread(component, scaling.max_replicas),
+    }
+
+
+def _spread(component: str, replicas: int) -> dict[str, Any]:
+    """Pods of one kind on as many zones and nodes as there are.
+
+    The chart spreads most of them over zones only, and the compactor over nothing. Wanted, not
+    required: a pod that shares a node is better than one that finds none. The chart takes these as
+    the text of a template.
+    """
+    if replicas == 1:
+        return {}
+    labels = f'(dict "ctx" . "component" "{component}")'
+    keys = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    return {"topologySpreadConstraints": "".join(_CONSTRAINT % (key, labels) for key in keys)}
+
+
+_CONSTRAINT: Final = """\
+- maxSkew: 1
+  topologyKey: %s
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "tempo.selectorLabels" %s | nindent 6 }}
+"""
 
 
 def _sasl(sasl: SaslConfig | None) -> dict[str, Any]:

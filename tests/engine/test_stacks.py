@@ -80,7 +80,7 @@ ONE_SETTING: dict[str, tuple[str, Any, dict[str, str]]] = {
     ),
     "the gateway changes where Grafana asks": (
         "tracing:tempo.gateway",
-        True,
+        {},
         {"tempo-release": "update", "grafana-tempo": "update"},
     ),
     "another release of Tempo is told to all who name it": (

@@ -11,11 +11,14 @@ from ops.stack_files import STACK_FILES, recorded
 
 EVERY_OPTION = {
     "tracing:tempo": {
-        "gateway": True,
+        "gateway": {"replicas": 2},
         "logReceivedSpans": {"enabled": True},
         "distributor": {"resources": {"cpu": "1", "memory": "1Gi"}},
         "ingester": {"resources": {"cpu": "1", "memory": "1Gi"}},
-        "querier": {"resources": {"cpu": "1", "memory": "1Gi"}},
+        "querier": {
+            "resources": {"cpu": "1", "memory": "1Gi"},
+            "autoscaling": {"minReplicas": 2, "maxReplicas": 5, "targetCpuPercent": 70},
+        },
         "queryFrontend": {"resources": {"cpu": "1", "memory": "1Gi"}},
         "compactor": {"resources": {"cpu": "1", "memory": "1Gi"}},
     },
@@ -41,7 +44,10 @@ PROFILES: dict[str, dict[str, Any]] = {
         "liveStore": {"resources": {"cpu": "1", "memory": "1Gi"}},
         "backendScheduler": {"resources": {"cpu": "1", "memory": "1Gi"}},
         "backendWorker": {"resources": {"cpu": "1", "memory": "1Gi"}},
-        "gateway": True,
+        "gateway": {
+            "resources": {"cpu": "100m", "memory": "64Mi"},
+            "autoscaling": {"maxReplicas": 4},
+        },
     },
     "a monolithic tempo with every option": {
         "profile": "monolithic",

@@ -68,7 +68,7 @@ EVERYTHING: dict[str, Any] = {
         "tls": {"secretName": "minio-tls", "caFile": "examples/private-ca/ca.pem"},
         "ingress": {"host": "s3.example.com"},
     },
-    "tracing:tempo": {"gateway": True},
+    "tracing:tempo": {"gateway": {}},
     "tracing:collector": {},
     "tracing:traefik": {},
     "tracing:linkerd": {},
@@ -259,7 +259,7 @@ def test_harness_values_of_ones_own_stay_beneath_the_tracing_overrides(
     ],
 )
 def test_grafana_asks_the_gateway_where_there_is_one(gateway: bool, url: str) -> None:
-    raw = EXAMPLE_GRAFANA | {"tracing:tempo": {"gateway": gateway}}
+    raw = EXAMPLE_GRAFANA | {"tracing:tempo": {"gateway": {}} if gateway else {}}
     run = record("dev", raw, {"tracing:grafanaAuth": "x"})
     assert run.one("grafana-tempo").inputs["url"] == url
     assert run.outputs["tempoUrl"] == url

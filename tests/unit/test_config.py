@@ -63,8 +63,8 @@ REFUSED = {
         "is not text; write text (in quotes",
     ),
     "text where true or false belongs": (
-        {"tracing:tempo": {"gateway": "yes"}},
-        "tracing:tempo.gateway",
+        {"tracing:tempo": {"memcached": "yes"}},
+        "tracing:tempo.memcached",
         "is neither true nor false",
     ),
     "a mapping where a list belongs": (

@@ -79,6 +79,32 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "does not match",
     ),
     "no partition": (TEMPO_3 | {"kafka": KAFKA | {"partitions": 0}}, "kafka.partitions", "least 1"),
+    "autoscaling by a CPU that is not requested": (
+        {"querier": {"autoscaling": {"maxReplicas": 4}}},
+        "querier.resources.cpu",
+        "write a request such as 500m",
+    ),
+    "autoscaling beside a number": (
+        {
+            "gateway": {
+                "replicas": 2,
+                "resources": {"cpu": "1"},
+                "autoscaling": {"maxReplicas": 4},
+            }
+        },
+        "gateway.replicas",
+        "remove one of them",
+    ),
+    "autoscaling to fewer than the least": (
+        {"distributor": {"resources": {"cpu": "1"}, "autoscaling": {"maxReplicas": 1}}},
+        "distributor.autoscaling.maxReplicas",
+        "less than minReplicas 2",
+    ),
+    "autoscaling without an end": (
+        {"distributor": {"resources": {"cpu": "1"}, "autoscaling": {}}},
+        "distributor.autoscaling.maxReplicas",
+        "is missing",
+    ),
     "a profile that is not there": ({"profile": "scalable"}, "profile", "write one of"),
 }
 
@@ -183,3 +209,50 @@ def test_a_monolithic_tempo_opens_the_receivers_asked_for_and_no_others() -> Non
     }
     jaeger = tempo["tempo"]["receivers"]["jaeger"]["protocols"]
     assert {name for name, part in jaeger.items() if part["endpoint"]} == {"thrift_http"}
+
+
+def test_outside_dev_fewer_than_three_copies_are_refused() -> None:
+    raw = {
+        "tracing:tempo": {"ingester": {"replicationFactor": 2}},
+        "tracing:kubernetes": {"context": "staging"},
+    }
+    message = refusal(raw, stack="staging")["tracing:tempo.ingester.replicationFactor"]
+    assert "loses traces with one ingester" in message
+
+
+SCALED = {
+    "resources": {"cpu": "1", "memory": "1Gi"},
+    "autoscaling": {"minReplicas": 2, "maxReplicas": 6, "targetCpuPercent": 70},
+}
+
+
+@pytest.mark.parametrize("workload", ["distributor", "querier", "queryFrontend", "gateway"])
+@pytest.mark.parametrize("profile", ["distributed-2", "distributed-3"])
+def test_a_scaled_workload_has_bounds_and_no_number_of_its_own(profile: str, workload: str) -> None:
+    values = run_of(profile, **{workload: SCALED}).helm_values()["tempo"][workload]
+    assert values["autoscaling"] == {
+        "enabled": True,
+        "minReplicas": 2,
+        "maxReplicas": 6,
+        "targetCPUUtilizationPercentage": 70,
+    }
+    # What the chart makes a PodDisruptionBudget by.
+    assert values["replicas"] == 2
+    assert values["resources"]["requests"]["cpu"] == "1"
+
+
+@pytest.mark.parametrize("profile", ["distributed-2", "distributed-3"])
+def test_whatever_has_more_than_one_pod_is_spread_over_zones_and_nodes(profile: str) -> None:
+    two = {"replicas": 2}
+    more = {"distributor": two, "querier": two, "queryFrontend": two, "gateway": two}
+    more |= {"compactor": two} if profile == "distributed-2" else {"backendWorker": two}
+    values = run_of(profile, **more).helm_values()["tempo"]
+    several = {
+        name: part
+        for name, part in values.items()
+        if isinstance(part, dict) and part.get("replicas", 1) > 1
+    }
+    assert len(several) == {"distributed-2": 6, "distributed-3": 7}[profile]
+    for part in several.values():
+        for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone"):
+            assert key in part["topologySpreadConstraints"]

@@ -1,0 +1,140 @@
+"""What the real charts make of the values: available manifests, at the addresses handed out.
+
+Needs the `helm` command and a directory of chart archives (TRACING_CHARTS); the last test also a
+cluster (TRACING_LIVE_CONTEXT), which it asks and does not change.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from ops.registrations import Recorded, record
+
+KUBERNETES = "1.36.2"
+
+SIZE = {"replicas": 2, "resources": {"cpu": "500m", "memory": "1Gi"}}
+SCALED = {"resources": SIZE["resources"], "autoscaling": {"maxReplicas": 4}}
+SEVERAL = {"distributor": SIZE, "querier": SIZE, "queryFrontend": SCALED, "gateway": SIZE}
+ONE_SIZE = {"resources": SIZE["resources"]}
+KAFKA = {"address": "kafka.kafka:9092", "partitions": 2}
+TEMPO_3 = {"profile": "distributed-3", "acknowledgeNoDowngrade": True, "kafka": KAFKA}
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "distributed-2 dev": {"ingester": {"replicas": 1, "replicationFactor": 1}},
+    "distributed-2 prod": SEVERAL | {"compactor": SIZE, "ingester": SIZE | {"replicas": 3}},
+    "distributed-3 dev": TEMPO_3 | {"kafka": KAFKA | {"partitions": 1}},
+    "distributed-3 prod": TEMPO_3
+    | SEVERAL
+    | {
+        "blockBuilder": SIZE,
+        "liveStore": ONE_SIZE,
+        "backendWorker": SIZE,
+        "backendScheduler": ONE_SIZE,
+    },
+    "monolithic dev": {"profile": "monolithic"},
+    "monolithic prod": {"profile": "monolithic"} | ONE_SIZE,
+}
+
+
+@pytest.fixture(scope="session")
+def charts() -> Path:
+    """Where the archives are."""
+    directory = os.environ.get("TRACING_CHARTS")
+    if shutil.which("helm") is None or directory is None:
+        pytest.skip("manifests: needs `helm` on PATH and chart archives in TRACING_CHARTS")
+    return Path(directory)
+
+
+@pytest.fixture(scope="session", params=PROFILES)
+def rendered(
+    request: pytest.FixtureRequest, charts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Recorded, list[dict[str, Any]]]:
+    """A stack with a profile, and the manifests of its Tempo."""
+    run = record("dev", {"tracing:tempo": PROFILES[request.param]}, {})
+    release = run.one("tempo-release").inputs
+    values = tmp_path_factory.mktemp("values") / "values.json"
+    values.write_text(json.dumps(release["values"]), encoding="utf-8")
+    archive = charts / f"{release['chart']}-{release['version']}.tgz"
+    if not archive.is_file():
+        pytest.skip(f"manifests: {archive.name} is not in TRACING_CHARTS")
+    command = ["helm", "template", release["name"], str(archive), "--values", str(values)]
+    command += ["--namespace", release["namespace"], "--kube-version", KUBERNETES]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    documents = [document for document in yaml.safe_load_all(text) if document]
+    return request.param, run, documents
+
+
+Rendered = tuple[str, Recorded, list[dict[str, Any]]]
+
+
+def named(documents: list[dict[str, Any]], *kinds: str) -> dict[str, dict[str, Any]]:
+    return {d["metadata"]["name"]: d for d in documents if d["kind"] in kinds}
+
+
+def test_the_addresses_that_are_handed_out_are_services_with_that_port(rendered: Rendered) -> None:
+    _, run, documents = rendered
+    services = named(documents, "Service")
+    for output in ("tempoUrl", "otlpGrpcEndpoint", "otlpHttpEndpoint"):
+        address = urlsplit(run.outputs[output])
+        assert address.hostname is not None
+        service = services[address.hostname.split(".")[0]]
+        assert address.port in [port["port"] for port in service["spec"]["ports"]], output
+
+
+def test_whatever_has_more_than_one_pod_survives_a_drain_and_is_spread(rendered: Rendered) -> None:
+    _, _, documents = rendered
+    budgets = named(documents, "PodDisruptionBudget")
+    scaled = named(documents, "HorizontalPodAutoscaler")
+    for name, workload in named(documents, "Deployment", "StatefulSet").items():
+        bounds = scaled.get(name, {}).get("spec", {})
+        replicas = bounds.get("minReplicas") or workload["spec"].get("replicas", 1)
+        if replicas < 2:
+            continue
+        budget = budgets[name]["spec"]
+        assert budget["maxUnavailable"] < replicas, name
+        labels = workload["spec"]["template"]["metadata"]["labels"]
+        assert budget["selector"]["matchLabels"].items() <= labels.items(), name
+        constraints = workload["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        assert {constraint["topologyKey"] for constraint in constraints} == {
+            "kubernetes.io/hostname",
+            "topology.kubernetes.io/zone",
+        }, name
+        for constraint in constraints:
+            assert constraint["labelSelector"]["matchLabels"].items() <= labels.items(), name
+
+
+def test_every_pod_of_tempo_is_probed_and_in_prod_has_requests(rendered: Rendered) -> None:
+    case, _, documents = rendered
+    for name, workload in named(documents, "Deployment", "StatefulSet").items():
+        if name.endswith("memcached"):
+            continue
+        container = workload["spec"]["template"]["spec"]["containers"][0]
+        assert container["readinessProbe"], name
+        assert container["livenessProbe"], name
+        if case.endswith("prod"):
+            assert container["resources"]["requests"] == {"cpu": "500m", "memory": "1Gi"}, name
+
+
+def test_a_real_api_server_accepts_every_manifest(rendered: Rendered) -> None:
+    context = os.environ.get("TRACING_LIVE_CONTEXT")
+    if context is None:
+        pytest.skip("manifests: needs a cluster to ask; name its context in TRACING_LIVE_CONTEXT")
+    _, _, documents = rendered
+    for document in documents:
+        # The release's own namespace need not exist for the question.
+        document["metadata"]["namespace"] = "default"
+    asked = subprocess.run(
+        ["kubectl", "apply", f"--context={context}", "--dry-run=server", "--filename=-"],
+        input=yaml.safe_dump_all(documents),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 0, asked.stderr
