@@ -229,6 +229,8 @@ Ratio = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DatasourceUid = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 """Grafana's limit for uids: 40 letters, digits, '-' and '_'."""
+TenantId = Annotated[str, Field(pattern=r"^[A-Za-z0-9!_.*'()-]{1,150}$")]
+"""Tempo's limit for tenants' ids (dskit's `tenant` package): 150 letters, digits and !_.*'()-"""
 KafkaTopic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 """Kafka's limit for topics: 249 letters, digits, '.', '_' and '-'."""
 NonEmpty = Annotated[str, Field(min_length=1)]

@@ -15,6 +15,8 @@ from .kinds import (
     ReleaseName,
     Replicas,
     Size,
+    TenantId,
+    Url,
 )
 from .platform import ComputeResources
 from .profiles import refused_keys
@@ -117,6 +119,42 @@ class BlockBuilderConfig(Section):
     resources: ComputeResources = ComputeResources()
 
 
+class LimitsConfig(Section):
+    """What one tenant may send, over all distributors together.
+
+    The defaults are Tempo's own (its documentation, "Overrides"); its own strategy, however, counts
+    at each distributor, and so allows more with every one that is added.
+    """
+
+    rate_mb_per_second: Annotated[int, Field(ge=1, le=100_000)] = 30
+    """Spans, in millions of bytes a second."""
+    burst_mb: Annotated[int, Field(ge=1, le=100_000)] = 30
+    """Spans at once at one distributor, in millions of bytes; at least what a sender's largest batch
+    has."""
+    max_live_traces: Annotated[int, Field(ge=0, le=100_000_000)] = 10_000
+    """Traces that one ingester or live-store is receiving at a time; 0 for no limit."""
+    max_trace_mb: Annotated[int, Field(ge=0, le=100_000)] = 5
+    """Size of one trace, in millions of bytes; 0 for no limit."""
+
+
+class MetricsGeneratorConfig(Section):
+    """Makes metrics of spans, and writes them to a Prometheus."""
+
+    remote_write_url: Url
+    """Where a Prometheus (or Mimir) takes them, such as
+    http://prometheus.monitoring:9090/api/v1/write."""
+    processors: Annotated[
+        tuple[Literal["span-metrics", "service-graphs"], ...], Field(min_length=1)
+    ] = ("span-metrics", "service-graphs")
+    """What is made: rates, errors and durations of spans; requests between services."""
+    max_active_series: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
+    """Series of one tenant at a time; further ones are dropped, so that an attribute with many
+    values does not take the Prometheus down."""
+    replicas: Replicas = 1
+    """Pods; of a monolithic Tempo it is a part, and this has no effect."""
+    resources: ComputeResources = ComputeResources()
+
+
 class SaslConfig(Section):
     """How to sign in to Kafka, by SASL's mechanism PLAIN: Tempo 3.0 knows no other."""
 
@@ -161,6 +199,11 @@ class ProfileConfig(Section):
     receivers: tuple[TempoReceiver, ...] = ("otlpGrpc", "otlpHttp")
     """Protocols that Tempo accepts."""
     log_received_spans: LogReceivedSpansConfig = LogReceivedSpansConfig()
+    limits: LimitsConfig | None = None
+    tenants: dict[TenantId, LimitsConfig] = Field(default_factory=dict)
+    """Limits of single tenants in place of `limits`, by the tenant's id. Without multi-tenancy there
+    is one tenant, called single-tenant."""
+    metrics_generator: MetricsGeneratorConfig | None = None
 
 
 class DistributedConfig(ProfileConfig):

@@ -8,11 +8,13 @@ from config.tempo import (
     Distributed3Config,
     DistributedConfig,
     GatewayConfig,
+    MetricsGeneratorConfig,
     SaslConfig,
     ScaledWorkloadConfig,
 )
 
 from ..contracts import S3Access
+from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
 from .tempo import EXPAND, s3_block, workload
 
@@ -48,10 +50,13 @@ def tempo_3_values(settings: Distributed3Config, s3: S3Access) -> dict[str, Any]
     kafka = settings.kafka
     builders = settings.block_builder.replicas or kafka.partitions
     common = _common(settings, s3)
+    generator = common.get("metricsGenerator")
     retention = {"compaction": {"block_retention": go_duration(settings.block_retention)}}
     return {
         **common,
         "distributor": {**common["distributor"], **_sasl(kafka.sasl)},
+        # It reads the spans from Kafka.
+        **({"metricsGenerator": {**generator, **_sasl(kafka.sasl)}} if generator else {}),
         "ingest": {
             "kafka": {
                 "address": kafka.address,
@@ -105,6 +110,30 @@ def _common(settings: DistributedConfig, s3: S3Access) -> dict[str, Any]:
         "memcached": {"enabled": settings.memcached},
         # The chart configures its memcached as a cache whether or not it installs one.
         **({} if settings.memcached else {"cache": {"caches": []}}),
+        **_overrides(settings),
+        **_metrics_generator(settings.metrics_generator, s3),
+    }
+
+
+def _overrides(settings: DistributedConfig) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if defaults := default_overrides(settings):
+        values["overrides"] = {"defaults": defaults}
+    if tenants := tenant_overrides(settings):
+        values["per_tenant_overrides"] = tenants
+    return values
+
+
+def _metrics_generator(settings: MetricsGeneratorConfig | None, s3: S3Access) -> dict[str, Any]:
+    if settings is None:
+        return {}
+    return {
+        "metricsGenerator": {
+            "enabled": True,
+            **workload(s3, settings.resources, settings.replicas),
+            **_spread("metrics-generator", settings.replicas),
+            "config": {"storage": {"remote_write": [{"url": settings.remote_write_url}]}},
+        }
     }
 
 

@@ -3,9 +3,10 @@
 from typing import Any, Final
 
 from config.kinds import go_duration
-from config.tempo import MonolithicConfig
+from config.tempo import MetricsGeneratorConfig, MonolithicConfig
 
 from ..contracts import S3Access
+from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
 from .tempo import ca_mounts, ca_volumes, keys_from_secret, pod_annotations, s3_block
 from .text import as_yaml
@@ -33,6 +34,7 @@ def tempo_monolithic_values(settings: MonolithicConfig, s3: S3Access) -> dict[st
             "resources": compute_resources(settings.resources),
             # Only for the ports of the Service: what is "" there has none.
             "receivers": {"jaeger": {"protocols": _ports(settings.receivers)}},
+            "per_tenant_overrides": tenant_overrides(settings),
         },
         # The chart's own text is made from `tempo`, where its default receivers can't be taken
         # away.
@@ -45,6 +47,9 @@ def tempo_monolithic_values(settings: MonolithicConfig, s3: S3Access) -> dict[st
 
 def tempo_configuration(settings: MonolithicConfig, s3: S3Access) -> dict[str, Any]:
     """Tempo's own configuration file."""
+    overrides: dict[str, Any] = {"per_tenant_override_config": "/conf/overrides.yaml"}
+    if defaults := default_overrides(settings):
+        overrides["defaults"] = defaults
     return {
         "usage_report": {"reporting_enabled": False},
         "server": {"http_listen_port": 3200},
@@ -61,6 +66,22 @@ def tempo_configuration(settings: MonolithicConfig, s3: S3Access) -> dict[str, A
                 "local": {"path": "/var/tempo/traces"},
             }
         },
+        "overrides": overrides,
+        **_metrics_generator(settings.metrics_generator),
+    }
+
+
+def _metrics_generator(settings: MetricsGeneratorConfig | None) -> dict[str, Any]:
+    if settings is None:
+        return {}
+    return {
+        "metrics_generator": {
+            "storage": {
+                "path": "/var/tempo/generator/wal",
+                "remote_write": [{"url": settings.remote_write_url}],
+            },
+            "traces_storage": {"path": "/var/tempo/generator/traces"},
+        }
     }
 
 

@@ -22,6 +22,11 @@ KUBERNETES = "1.36.2"
 SIZE = {"replicas": 2, "resources": {"cpu": "500m", "memory": "1Gi"}}
 SCALED = {"resources": SIZE["resources"], "autoscaling": {"maxReplicas": 4}}
 SEVERAL = {"distributor": SIZE, "querier": SIZE, "queryFrontend": SCALED, "gateway": SIZE}
+EVERYWHERE: dict[str, Any] = {
+    "limits": {},
+    "tenants": {"team-a": {"maxTraceMb": 20}},
+    "metricsGenerator": {"remoteWriteUrl": "http://prometheus:9090/api/v1/write"} | SIZE,
+}
 ONE_SIZE = {"resources": SIZE["resources"]}
 KAFKA = {"address": "kafka.kafka:9092", "partitions": 2}
 TEMPO_3 = {"profile": "distributed-3", "acknowledgeNoDowngrade": True, "kafka": KAFKA}
@@ -57,7 +62,8 @@ def rendered(
     request: pytest.FixtureRequest, charts: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Recorded, list[dict[str, Any]]]:
     """A stack with a profile, and the manifests of its Tempo."""
-    run = record("dev", {"tracing:tempo": PROFILES[request.param]}, {})
+    more = EVERYWHERE if request.param.endswith("prod") else {}
+    run = record("dev", {"tracing:tempo": PROFILES[request.param] | more}, {})
     release = run.one("tempo-release").inputs
     values = tmp_path_factory.mktemp("values") / "values.json"
     values.write_text(json.dumps(release["values"]), encoding="utf-8")

@@ -55,6 +55,11 @@ PROFILES: dict[str, dict[str, Any]] = {
         "receivers": ["otlpGrpc", "zipkin", "jaegerThriftCompact"],
     },
 }
+EVERYWHERE: dict[str, Any] = {
+    "limits": {"rateMbPerSecond": 60},
+    "tenants": {"team-a": {"maxTraceMb": 20}},
+    "metricsGenerator": {"remoteWriteUrl": "http://prometheus:9090/api/v1/write"},
+}
 PRIVATE_CA = {"endpoint": "s3.example.com", "type": "s3", "caFile": "examples/private-ca/ca.pem"}
 GIVEN_KEYS = {"tracing:objectStoreAccessKey": "x", "tracing:objectStoreSecretKey": "x"}
 
@@ -63,9 +68,12 @@ LOCKED = [chart for chart in charts.PINS if chart != charts.HARNESS]
 
 def run_of(case: str) -> Recorded:
     if case in PROFILES:
-        raw = {"tracing:tempo": PROFILES[case], "tracing:objectStore": PRIVATE_CA}
+        raw = {"tracing:tempo": PROFILES[case] | EVERYWHERE, "tracing:objectStore": PRIVATE_CA}
         return record("dev", raw, GIVEN_KEYS)
-    return record("dev", EVERY_OPTION, {}) if case == "every option" else recorded(case)
+    if case == "every option":
+        tempo = EVERY_OPTION["tracing:tempo"] | EVERYWHERE
+        return record("dev", EVERY_OPTION | {"tracing:tempo": tempo}, {})
+    return recorded(case)
 
 
 @pytest.mark.parametrize("case", [*STACK_FILES, "every option", *PROFILES])

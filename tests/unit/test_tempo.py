@@ -183,9 +183,10 @@ def test_a_kafka_that_others_use_is_left_as_it_is() -> None:
 
 def test_who_talks_to_kafka_signs_in_from_the_secret_and_nobody_else_does() -> None:
     sasl = {"secretName": "tempo-kafka", "usernameKey": "user"}
-    values = run_of("distributed-3", kafka=KAFKA | {"sasl": sasl}).helm_values()["tempo"]
+    more = {"kafka": KAFKA | {"sasl": sasl}, "metricsGenerator": LIMITED["metricsGenerator"]}
+    values = run_of("distributed-3", **more).helm_values()["tempo"]
     signing = {name for name, part in values.items() if _is_workload(part) and "extraEnv" in part}
-    assert signing == {"distributor", "blockBuilder", "liveStore"}
+    assert signing == {"distributor", "blockBuilder", "liveStore", "metricsGenerator"}
     for name in signing:
         keys = {
             entry["name"]: entry["valueFrom"]["secretKeyRef"] for entry in values[name]["extraEnv"]
@@ -256,3 +257,61 @@ def test_whatever_has_more_than_one_pod_is_spread_over_zones_and_nodes(profile: 
     for part in several.values():
         for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone"):
             assert key in part["topologySpreadConstraints"]
+
+
+LIMITED = {
+    "limits": {"rateMbPerSecond": 60, "burstMb": 90, "maxLiveTraces": 50_000, "maxTraceMb": 10},
+    "tenants": {"team-a": {"maxTraceMb": 20}},
+    "metricsGenerator": {
+        "remoteWriteUrl": "http://prometheus:9090/api/v1/write",
+        "processors": ["span-metrics"],
+        "maxActiveSeries": 1000,
+    },
+}
+
+
+def overrides(profile: str, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The overrides of all tenants, and those of single ones."""
+    if profile != "monolithic":
+        return values["overrides"]["defaults"], values["per_tenant_overrides"]
+    configuration = yaml.safe_load(values["config"])["overrides"]
+    assert configuration["per_tenant_override_config"] == "/conf/overrides.yaml"
+    return configuration["defaults"], values["tempo"]["per_tenant_overrides"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_limits_count_over_all_distributors_and_a_tenant_may_have_its_own(profile: str) -> None:
+    defaults, tenants = overrides(profile, run_of(profile, **LIMITED).helm_values()["tempo"])
+    assert defaults["ingestion"] == {
+        "rate_strategy": "global",
+        "rate_limit_bytes": 60_000_000,
+        "burst_size_bytes": 90_000_000,
+        "max_traces_per_user": 50_000,
+    }
+    assert defaults["global"] == {"max_bytes_per_trace": 10_000_000}
+    assert tenants["team-a"]["global"] == {"max_bytes_per_trace": 20_000_000}
+    # Nothing of the defaults reaches a tenant that is named.
+    assert tenants["team-a"]["ingestion"]["rate_limit_bytes"] == 30_000_000
+    assert tenants["team-a"]["metrics_generator"] == defaults["metrics_generator"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_metrics_of_spans_are_made_limited_and_sent(profile: str) -> None:
+    values = run_of(profile, **LIMITED).helm_values()["tempo"]
+    defaults, _ = overrides(profile, values)
+    assert defaults["metrics_generator"] == {
+        "processors": ["span-metrics"],
+        "max_active_series": 1000,
+    }
+    storage = (
+        yaml.safe_load(values["config"])["metrics_generator"]["storage"]
+        if profile == "monolithic"
+        else values["metricsGenerator"]["config"]["storage"]
+    )
+    assert storage["remote_write"] == [{"url": "http://prometheus:9090/api/v1/write"}]
+
+
+@pytest.mark.parametrize("tenant", ["a/b", "", "x" * 151])
+def test_a_tenant_that_tempo_would_refuse_is_refused_first(tenant: str) -> None:
+    messages = refusal({"tracing:tempo": {"tenants": {tenant: {}}}})
+    assert any("does not match" in message for message in messages.values())

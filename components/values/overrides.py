@@ -1,0 +1,38 @@
+"""Limits of Tempo's tenants, as Tempo's `overrides` has them (the scoped form, which 3.x wants)."""
+
+from typing import Any, Final
+
+from config.tempo import LimitsConfig, ProfileConfig
+
+MEGABYTE: Final = 1_000_000
+
+
+def default_overrides(settings: ProfileConfig) -> dict[str, Any]:
+    """The limits of every tenant that has none of its own."""
+    return _overrides(settings, settings.limits)
+
+
+def tenant_overrides(settings: ProfileConfig) -> dict[str, Any]:
+    """The limits of single tenants, by id.
+
+    Tempo takes nothing from the defaults for a tenant that is named here, so that each has all.
+    """
+    return {tenant: _overrides(settings, limits) for tenant, limits in settings.tenants.items()}
+
+
+def _overrides(settings: ProfileConfig, limits: LimitsConfig | None) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    if limits is not None:
+        overrides["ingestion"] = {
+            "rate_strategy": "global",
+            "rate_limit_bytes": limits.rate_mb_per_second * MEGABYTE,
+            "burst_size_bytes": limits.burst_mb * MEGABYTE,
+            "max_traces_per_user": limits.max_live_traces,
+        }
+        overrides["global"] = {"max_bytes_per_trace": limits.max_trace_mb * MEGABYTE}
+    if (generator := settings.metrics_generator) is not None:
+        overrides["metrics_generator"] = {
+            "processors": list(generator.processors),
+            "max_active_series": generator.max_active_series,
+        }
+    return overrides
