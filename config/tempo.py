@@ -129,8 +129,7 @@ class LimitsConfig(Section):
     rate_mb_per_second: Annotated[int, Field(ge=1, le=100_000)] = 30
     """Spans, in millions of bytes a second."""
     burst_mb: Annotated[int, Field(ge=1, le=100_000)] = 30
-    """Spans at once at one distributor, in millions of bytes; at least what a sender's largest batch
-    has."""
+    """Spans at once at one distributor, in millions of bytes; at least a sender's largest batch."""
     max_live_traces: Annotated[int, Field(ge=0, le=100_000_000)] = 10_000
     """Traces that one ingester or live-store is receiving at a time; 0 for no limit."""
     max_trace_mb: Annotated[int, Field(ge=0, le=100_000)] = 5
@@ -201,8 +200,8 @@ class ProfileConfig(Section):
     log_received_spans: LogReceivedSpansConfig = LogReceivedSpansConfig()
     limits: LimitsConfig | None = None
     tenants: dict[TenantId, LimitsConfig] = Field(default_factory=dict)
-    """Limits of single tenants in place of `limits`, by the tenant's id. Without multi-tenancy there
-    is one tenant, called single-tenant."""
+    """Limits of single tenants in place of `limits`, by the tenant's id. Without multi-tenancy
+    there is one tenant, called single-tenant."""
     metrics_generator: MetricsGeneratorConfig | None = None
 
 
