@@ -9,7 +9,7 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 from pydantic import ValidationError
 
-from . import rules, secrets
+from . import rules, secrets, sizing
 from .errors import ConfigError, Finding, findings_of, unknown_key
 from .object_store import ManagedStoreConfig, MinioConfig
 from .retention import expire_days
@@ -83,6 +83,9 @@ def parse(raw: Mapping[str, Any], *, stack: str, secret_keys: set[str]) -> Stack
     Raises ConfigError.
     """
     config, findings, invalid = sections(raw, secret_keys)
+    if not {"object_store", "tempo"} & set(invalid):
+        config, unplanned = sizing.sized(config)
+        findings += unplanned
     findings += rules.check(config, rules.environment_of(config, stack), invalid)
     if not {"object_store", "grafana"} & set(invalid):
         findings += secrets.check(config, stack, raw, secret_keys)

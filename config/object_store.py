@@ -163,6 +163,14 @@ class MinioConfig(ManagedStoreConfig):
     admin: AdminConfig = AdminConfig()
 
     @property
+    def parity(self) -> int:
+        """Of all volumes, how many MinIO spends on being able to lose some (its documentation,
+        "Erasure Coding": the default parity)."""
+        if self.replicas == 1:
+            return 0
+        return 2 if self.replicas < 6 else 3 if self.replicas < 8 else 4
+
+    @property
     def root_secret_name(self) -> str:
         """Secret, in the server's namespace, with root's name and password."""
         return f"{self.name}-root"

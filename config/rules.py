@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from . import certificates
+from .capacity import FLUSH_SECONDS
 from .errors import Finding, shown
-from .kinds import go_duration
+from .kinds import duration_seconds, go_duration
 from .object_store import ExternalMinioConfig, ManagedStoreConfig, MinioConfig, ObjectStoreConfig
 from .platform import Environment
 from .retention import deletes_live_blocks, retention_days
@@ -125,6 +126,25 @@ def _enough_ingesters_for_the_copies(stack: StackConfig, _: Environment) -> Iter
             f"{ingester.replicas} is less than replicationFactor {ingester.replication_factor}, "
             "so no trace could be written; write at least that many, or a smaller "
             "tracing:tempo.ingester.replicationFactor",
+        )
+
+
+@_rule("tempo")
+def _traces_are_kept_until_they_are_flushed(
+    stack: StackConfig, _: Environment
+) -> Iterator[Finding]:
+    retention, capacity = stack.tempo.block_retention, stack.tempo.capacity
+    if duration_seconds(retention) < FLUSH_SECONDS:
+        yield Finding(
+            "tracing:tempo.blockRetention",
+            f"{shown(retention)} is shorter than Tempo takes to bring a trace to the bucket; write "
+            "45m or more",
+        )
+    if capacity is not None and duration_seconds(capacity.retention) != duration_seconds(retention):
+        yield Finding(
+            "tracing:tempo.blockRetention",
+            f"{shown(retention)} is another time than tracing:tempo.capacity.retention "
+            f"{shown(capacity.retention)}; remove it, the capacity's is taken",
         )
 
 

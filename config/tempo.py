@@ -1,11 +1,12 @@
 """Settings of Grafana Tempo."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from .base import Section
+from .capacity import QUERIES_DEFAULT, ingest_of, queries_of, retention_of
 from .kinds import (
     DnsLabel,
     Duration,
@@ -186,6 +187,26 @@ class KafkaConfig(Section):
     sasl: SaslConfig | None = None
 
 
+def _demand(check: Callable[[Any], object]) -> AfterValidator:
+    def checked(value: Any) -> Any:
+        check(value)
+        return value
+
+    return AfterValidator(checked)
+
+
+class CapacityConfig(Section):
+    """What Tempo has to carry; from it come the numbers that the stack file leaves open: pods, CPU,
+    memory, volumes, Kafka's partitions, the size of an in-cluster store."""
+
+    ingest_mbps: Annotated[float, _demand(ingest_of)] = Field(alias="ingestMBps")
+    """Spans that arrive, in MB (10^6 bytes) a second, at peak: above 0, at most 1000."""
+    retention: Annotated[Duration, _demand(retention_of)] = "48h"
+    """How long traces are kept: 45m to 3650d. It is the block retention as well."""
+    queries_per_second: Annotated[float, _demand(queries_of)] = QUERIES_DEFAULT
+    """Searches and look-ups that people start in a second, at peak."""
+
+
 class ProfileConfig(Section):
     """What every profile of Tempo has."""
 
@@ -193,6 +214,7 @@ class ProfileConfig(Section):
     """Namespace of the release, and of the Secret with the store's keys."""
     release_name: ReleaseName = "tempo-distributed"
     """Name of the Helm release, and the beginning of every Service's name."""
+    capacity: CapacityConfig | None = None
     block_retention: Duration = "48h"
     """How long traces are kept."""
     receivers: tuple[TempoReceiver, ...] = ("otlpGrpc", "otlpHttp")

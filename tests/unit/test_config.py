@@ -133,7 +133,7 @@ REFUSED = {
         "write a duration above zero",
     ),
     "a duration finer than Tempo's": (
-        {"tracing:tempo": {"blockRetention": "1500ms"}},
+        {"tracing:tempo": {"blockRetention": "3600500ms"}},
         "tracing:tempo.blockRetention",
         "is finer than a second; write hours or days",
     ),

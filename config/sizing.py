@@ -1,0 +1,85 @@
+"""A stack sized for a demand: what the stack file leaves open is what the plan says."""
+
+from typing import Any, TypeVar
+
+from .base import Section
+from .capacity import Demand, DemandError, Plan, Workload, plan
+from .errors import Finding, shown
+from .object_store import MinioConfig
+from .stack import StackConfig
+from .tempo import Distributed2Config, Distributed3Config, MonolithicConfig, ProfileConfig
+
+SomeSection = TypeVar("SomeSection", bound=Section)
+
+_KEYS = {
+    "ingest_mbps": "ingestMBps",
+    "retention": "retention",
+    "queries_per_second": "queriesPerSecond",
+    "replication_factor": "replicationFactor",
+}
+
+
+def sized(stack: StackConfig) -> tuple[StackConfig, list[Finding]]:
+    """The stack with the numbers of its `tempo.capacity` where it has none of its own.
+
+    Without a capacity it is the same stack. The findings are about a demand that can't be planned.
+    """
+    tempo, capacity = stack.tempo, stack.tempo.capacity
+    if capacity is None:
+        return stack, []
+    copies = tempo.ingester.replication_factor if isinstance(tempo, Distributed2Config) else 1
+    demand = Demand(capacity.ingest_mbps, capacity.retention, capacity.queries_per_second)
+    try:
+        planned = plan(tempo.profile, demand, replication_factor=copies)
+    except DemandError as error:
+        given = getattr(capacity, error.field, copies)
+        key = f"tracing:tempo.capacity.{_KEYS[error.field]}"
+        return stack, [Finding(key, f"{shown(given)} {error}")]
+    update: dict[str, Any] = {"tempo": _tempo(tempo, planned)}
+    if isinstance(stack.object_store, MinioConfig):
+        update["object_store"] = _store(stack.object_store, planned)
+    return stack.model_copy(update=update), []
+
+
+def _tempo(tempo: ProfileConfig, planned: Plan) -> ProfileConfig:
+    assert tempo.capacity is not None
+    tempo = _filled(tempo, {"block_retention": tempo.capacity.retention})
+    if isinstance(tempo, MonolithicConfig):
+        return _workload(tempo, planned.workloads["tempo"])
+    fields = {field.alias or name: name for name, field in type(tempo).model_fields.items()}
+    update: dict[str, Any] = {
+        fields[key]: _workload(getattr(tempo, fields[key]), workload)
+        for key, workload in planned.workloads.items()
+    }
+    if isinstance(tempo, Distributed3Config):
+        update["kafka"] = _filled(tempo.kafka, {"partitions": planned.partitions})
+    return tempo.model_copy(update=update)
+
+
+def _workload(section: SomeSection, planned: Workload) -> SomeSection:
+    """A workload with the plan's numbers where it has none of its own."""
+    numbers: dict[str, Any] = {"replicas": planned.replicas, "volume_size": planned.volume}
+    if getattr(section, "autoscaling", None) is not None:
+        # The cluster chooses.
+        del numbers["replicas"]
+    resources = {"cpu": planned.cpu, "memory": planned.memory}
+    numbers["resources"] = _filled(getattr(section, "resources"), resources)  # noqa: B009
+    section = _filled(section, numbers)
+    return section.model_copy(update={"resources": numbers["resources"]})
+
+
+def _store(store: MinioConfig, planned: Plan) -> MinioConfig:
+    """A store whose volumes hold the bucket: all servers' but those that the parity takes."""
+    data = store.replicas - store.parity
+    return _filled(store, {"volume_size": f"{-(-planned.bucket_gib // data)}Gi"})
+
+
+def _filled(section: SomeSection, numbers: dict[str, Any]) -> SomeSection:
+    """A section with these numbers for those of its fields that the stack file leaves open."""
+    fields = type(section).model_fields
+    open_ = {
+        name: number
+        for name, number in numbers.items()
+        if name in fields and name not in section.model_fields_set and number is not None
+    }
+    return section.model_copy(update=open_)
