@@ -152,7 +152,9 @@ class ObjectStore(pulumi.ComponentResource):
             f"{name}-bucket",
             bucket=settings.bucket,
             acl="private",
-            force_destroy=True if args.delete_data else None,
+            # Never left out: after a refresh the provider takes the old value for its own default,
+            # and `true` would stay.
+            force_destroy=args.delete_data,
             opts=ResourceOptions.merge(
                 child,
                 ResourceOptions(

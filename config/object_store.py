@@ -115,8 +115,8 @@ class ServerTlsConfig(Section):
     secret_name: DnsLabel
     """Secret of type kubernetes.io/tls, in the server's namespace; cert-manager writes such."""
     ca_file: NonEmpty | None = None
-    """PEM file, relative to the project, with the CA that signed the certificate: Tempo, the
-    servers and Pulumi verify against it. The usual public CAs if not given."""
+    """PEM file, relative to the project, with the CA that signed the certificate: Tempo and the
+    servers verify against it. The usual public CAs if not given."""
 
 
 class IngressConfig(Section):

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ..differences import Differences
-from ..values import UNKNOWN, Secret
+from ..values import UNKNOWN
 from .bridged import BridgedSimulation, Field, Kind
 from .simulation import Request
 
@@ -58,9 +58,10 @@ class _Random(Kind):
         return id, {**self.state(request), **made}
 
     def differences(self, request: Request) -> Differences:
-        """Compare as others do; of keepers that are secret no detail is told (seen with 4.21)."""
+        """Compare as others do; of keepers no detail is told (seen with 4.21)."""
         found = super().differences(request)
-        return replace(found, detailed=not isinstance(request.marked.get("keepers"), Secret))
+        told = not any(change.path[0] == "keepers" for change in found.changes)
+        return replace(found, detailed=told)
 
     def read(self, request: Request) -> dict[str, Any] | None:
         return dict(request.olds)

@@ -61,11 +61,11 @@ class Cluster:
     def command(self, *arguments: str) -> list[str]:
         return ["kubectl", f"--context={self.context}", *arguments]
 
-    def run(self, *arguments: str) -> str:
-        """What a kubectl command prints; it has to succeed."""
+    def run(self, *arguments: str, given: str = "") -> str:
+        """What a kubectl command prints that is given this to read; it has to succeed."""
         done = subprocess.run(
             self.command(*arguments),
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             timeout=COMMAND_TIMEOUT_SECONDS,
@@ -76,6 +76,10 @@ class Cluster:
     def objects(self, kind: str, *arguments: str) -> list[dict[str, Any]]:
         """The objects of a kind, in the namespace or with the labels that the arguments name."""
         return json.loads(self.run("get", kind, "--output=json", *arguments))["items"]
+
+    def create(self, **manifest: Any) -> None:
+        """Create an object."""
+        self.run("create", "--filename=-", given=json.dumps(manifest))
 
     def secret(self, namespace: str, name: str) -> dict[str, str]:
         """A Secret in clear."""
@@ -103,7 +107,7 @@ class Cluster:
             for namespace in namespaces
             for pod in self.objects("pods", f"--namespace={namespace}")
         ]
-        return [pod["metadata"]["name"] for pod in pods if not _is_ready(pod)] if pods else None
+        return [pod["metadata"]["name"] for pod in pods if not is_ready(pod)] if pods else None
 
     def cluster_wide(self) -> set[str]:
         """The names of everything that is in no namespace and that a chart may have made."""
@@ -149,7 +153,8 @@ class Cluster:
                 forward.wait(timeout=10)
 
 
-def _is_ready(pod: dict[str, Any]) -> bool:
+def is_ready(pod: dict[str, Any]) -> bool:
+    """Whether a pod says that it is Ready."""
     conditions = pod["status"].get("conditions") or []
     return any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
 

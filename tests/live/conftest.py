@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import trustme
 
 from tests.live.figures import Figures
 from tests.live.needs import Missing, Needs, find
@@ -32,6 +33,12 @@ def needs() -> Needs:
         return find()
     except Missing as missing:
         pytest.skip(f"live tier: {missing}")
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A private authority, which nothing but the tests' stacks trusts."""
+    return trustme.CA()
 
 
 @pytest.fixture(scope="session")

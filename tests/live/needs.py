@@ -7,16 +7,18 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import config
 from charts import used_by
+from config.load import sections
 from ops import stack_files
 from ops.engine import EngineUnavailable, locate
 
 STACK: Final = "dev"
+"""The stack that has every chart the tier needs."""
 PLUGINS: Final = ("kubernetes", "minio", "random")
 
 CONTEXT: Final = "TRACING_LIVE_CONTEXT"
@@ -25,7 +27,7 @@ WITHOUT: Final = "TRACING_LIVE_WITHOUT"
 
 
 class Missing(Exception):
-    """The live tier can't run here; the text names everything that is missing."""
+    """The live tier, or a part of it, can't run here; the text names everything that is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +40,13 @@ class Needs:
     """A directory with the archives of the charts; from their repositories if `None`."""
     home: Path
     """The user's Pulumi home: its plugins are used, nothing is written to it."""
-    settings: dict[str, Any]
-    """The stack's settings by full key: as checked in, on this cluster and with these charts."""
 
-    @property
-    def stack(self) -> config.StackConfig:
-        """The settings as the program reads them."""
-        return config.parse(self.settings, stack=STACK, secret_keys=set())
+    def settings(self, stack: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """A stack's settings by full key: as checked in, on this cluster and with these charts.
+
+        `changes` has other values for whole sections; `None` leaves one out.
+        """
+        return _settings(stack, self.context, self.charts, changes)
 
 
 def find() -> Needs:
@@ -54,46 +56,62 @@ def find() -> Needs:
         # Asked for first, and never guessed: whatever context happens to be the current one may
         # be somebody's production.
         raise Missing(
-            f"{CONTEXT} is not set: name the context of a cluster made for tests in it; the "
-            f"{STACK} stack is applied there, and destroyed again"
+            f"{CONTEXT} is not set: name the context of a cluster made for tests in it; stacks "
+            "are applied there, and destroyed again"
         )
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    settings = _settings(context)
-    problems = [*_cluster(context), *_plugins(home), *_archives(settings)]
+    directory = os.environ.get(CHARTS)
+    charts = Path(directory).resolve() if directory else None
+    used = _settings(STACK, context, None, dict.fromkeys(without()))
+    problems = [*_cluster(context), *_plugins(home), *_archives(used, charts)]
     try:
         engine = locate(needs_language_host=True, obtain=False)
     except EngineUnavailable as error:
         problems.append(str(error))
     else:
         if not problems:
-            directory = os.environ.get(CHARTS)
-            return Needs(
-                pulumi=engine.path,
-                context=context,
-                charts=Path(directory).resolve() if directory else None,
-                home=home,
-                settings=settings,
-            )
+            return Needs(pulumi=engine.path, context=context, charts=charts, home=home)
     raise Missing("; ".join(problems))
 
 
-def _settings(context: str) -> dict[str, Any]:
-    settings = stack_files.settings(STACK)
-    for component in filter(None, os.environ.get(WITHOUT, "").split(",")):
-        key = f"tracing:{component}"
-        if key not in settings:
-            raise Missing(f"{WITHOUT} names {component}, which the {STACK} stack does not have")
-        del settings[key]
+def without() -> tuple[str, ...]:
+    """The components of the dev stack that this run leaves out; raises Missing."""
+    names = tuple(filter(None, os.environ.get(WITHOUT, "").split(",")))
+    for name in names:
+        if f"tracing:{name}" not in stack_files.settings(STACK):
+            raise Missing(f"{WITHOUT} names {name}, which the {STACK} stack does not have")
+    return names
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+def _settings(
+    stack: str, context: str, charts: Path | None, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    settings = stack_files.settings(stack)
     settings["tracing:kubernetes"] = {"context": context}
-    # Another update on this machine, or the sandbox, may be using the usual port.
-    settings["tracing:objectStore"] = {"admin": {"portForward": {"localPort": _free_port()}}}
+    settings |= {f"tracing:{name}": value for name, value in changes.items()}
+    settings = {key: value for key, value in settings.items() if value is not None}
+    if charts is not None:
+        # With the digests that they have: a site that packs its charts itself has other ones than
+        # those published, and that a wrong digest is refused is tested elsewhere.
+        digests = {
+            archive.name: hashlib.sha256(archive.read_bytes()).hexdigest()
+            for archive in _used(settings, charts)
+            if archive.is_file()
+        }
+        settings["tracing:charts"] = {"directory": "charts", "digests": digests}
     return settings
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def _used(settings: dict[str, Any], charts: Path) -> list[Path]:
+    parsed, _, _ = sections(settings, set())
+    return [charts / chart.archive_name for chart in used_by(parsed).values()]
 
 
 def _cluster(context: str) -> list[str]:
@@ -120,24 +138,6 @@ def _plugins(home: Path) -> list[str]:
     ]
 
 
-def _archives(settings: dict[str, Any]) -> list[str]:
-    """Let the stack use the archives in the directory that TRACING_CHARTS names, if it does.
-
-    With the digests that they have: a site that packs its charts itself has other ones than those
-    published, and that a wrong digest is refused is tested elsewhere.
-    """
-    directory = os.environ.get(CHARTS)
-    if not directory:
-        return []
-    stack = config.parse(settings, stack=STACK, secret_keys=set())
-    archives = [Path(directory) / chart.archive_name for chart in used_by(stack)]
-    missing = [str(archive) for archive in archives if not archive.is_file()]
-    if not missing:
-        settings["tracing:charts"] = {
-            "directory": "charts",
-            "digests": {
-                archive.name: hashlib.sha256(archive.read_bytes()).hexdigest()
-                for archive in archives
-            },
-        }
-    return [f"{archive} is missing ({CHARTS})" for archive in missing]
+def _archives(settings: dict[str, Any], charts: Path | None) -> list[str]:
+    archives = [] if charts is None else _used(settings, charts)
+    return [f"{archive} is missing ({CHARTS})" for archive in archives if not archive.is_file()]

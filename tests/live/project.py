@@ -16,10 +16,12 @@ from typing import Any, Final
 
 import yaml
 
+from config import StackConfig
+from config.load import sections
 from ops.stack_files import ROOT
 from sandbox import Result
 from sandbox.result import steps_of
-from tests.live.needs import STACK, Needs
+from tests.live.needs import Needs
 
 TIMEOUT_SECONDS: Final = 1200
 GRACE_SECONDS: Final = 120
@@ -31,9 +33,17 @@ _LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "charts", "tests"
 class Project:
     """The project in a directory of its own, with a Pulumi home and a backend of its own."""
 
-    def __init__(self, needs: Needs, directory: Path, record: Callable[[str, float], None]) -> None:
+    def __init__(
+        self,
+        needs: Needs,
+        stack: str,
+        settings: dict[str, Any],
+        directory: Path,
+        record: Callable[[str, float], None],
+    ) -> None:
         self._needs = needs
         self._record = record
+        self.stack = stack
         self.directory = directory / "project"
         self._backend = directory / "backend"
         self._home = directory / "home"
@@ -49,12 +59,18 @@ class Project:
         if needs.charts is not None:
             (self.directory / "charts").symlink_to(needs.charts)
         self._use_this_interpreter()
-        self.stack_file.write_text(yaml.safe_dump({"config": needs.settings}), "utf-8")
-        self.run("stack", "init", STACK)
+        self.stack_file.write_text(yaml.safe_dump({"config": settings}), "utf-8")
+        self.run("stack", "init", stack)
 
     @property
     def stack_file(self) -> Path:
-        return self.directory / f"Pulumi.{STACK}.yaml"
+        return self.directory / f"Pulumi.{self.stack}.yaml"
+
+    @property
+    def settings(self) -> StackConfig:
+        """The stack's settings as the program reads them."""
+        content = yaml.safe_load(self.stack_file.read_text("utf-8"))
+        return sections(content["config"], set())[0]
 
     @property
     def state_files(self) -> list[Path]:
@@ -78,33 +94,42 @@ class Project:
 
     def refresh(self) -> Result:
         """Bring the state up to what exists, the way `make refresh` does."""
-        around = [sys.executable, "-m", "ops", "with-store", f"--stack={STACK}", "--"]
+        around = [sys.executable, "-m", "ops", "with-store", f"--stack={self.stack}", "--"]
         return self._operate("refresh", "--yes", "--skip-preview", around=around)
 
-    def destroy(self) -> Result:
+    def destroy(self, *arguments: str) -> Result:
         """Remove everything the stack made."""
-        return self._operate("destroy", "--yes", "--skip-preview")
+        return self._operate("destroy", "--yes", "--skip-preview", *arguments)
 
     def resources(self) -> list[dict[str, Any]]:
         """The resources in the state, secrets encrypted."""
-        exported = json.loads(self.run("stack", "export", "--stack", STACK))
+        exported = json.loads(self.run("stack", "export", "--stack", self.stack))
         return exported["deployment"].get("resources") or []
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs; what is secret reads `[secret]`."""
-        return json.loads(self.run("stack", "output", "--json", "--stack", STACK))
+        return json.loads(self.run("stack", "output", "--json", "--stack", self.stack))
 
     def set_secret(self, key: str, value: str) -> None:
         """Set a secret of the stack."""
-        self.run("config", "set", "--secret", key, value, "--stack", STACK)
+        self.run("config", "set", "--secret", key, value, "--stack", self.stack)
+
+    def set(self, key: str, value: Any) -> None:
+        """Set one value; dots in the key lead into an object. `None` removes it."""
+        content = yaml.safe_load(self.stack_file.read_text("utf-8"))
+        *path, last = f"tracing:{key}".split(".")
+        within = content["config"]
+        for part in path:
+            within = within.setdefault(part, {})
+        within[last] = value
+        if value is None:
+            del within[last]
+        self.stack_file.write_text(yaml.safe_dump(content), "utf-8")
 
     @contextlib.contextmanager
-    def setting(self, key: str, value: Any) -> Iterator[None]:
-        """Another value of one setting, for a while."""
+    def restored(self) -> Iterator[None]:
+        """Whatever is set meanwhile is afterwards as it was before."""
         before = self.stack_file.read_text("utf-8")
-        content = yaml.safe_load(before)
-        content["config"][key] = value
-        self.stack_file.write_text(yaml.safe_dump(content), "utf-8")
         try:
             yield
         finally:
@@ -112,23 +137,36 @@ class Project:
 
     def unlock(self) -> None:
         """Take away the lock that an update which was killed leaves."""
-        self._run(["cancel", "--yes", STACK], 60)
+        self._run(["cancel", "--yes", self.stack], 60)
+
+    def refused(self, operation: str, *arguments: str) -> Result:
+        """An operation that has to fail: what it did until then, and what it said."""
+        result, code = self._perform(operation, *arguments)
+        assert code != 0, result.text
+        return result
 
     def _operate(self, operation: str, *arguments: str, around: Sequence[str] = ()) -> Result:
+        result, code = self._perform(operation, *arguments, around=around)
+        assert code == 0, result.text
+        return result
+
+    def _perform(
+        self, operation: str, *arguments: str, around: Sequence[str] = ()
+    ) -> tuple[Result, int]:
         log = self._logs / f"{len(self.results)}-{operation}.json"
         log.touch()
         start = time.monotonic()
         text, code = self._run(
-            [operation, *arguments, f"--stack={STACK}", f"--event-log={log}"],
+            [operation, *arguments, f"--stack={self.stack}", f"--event-log={log}"],
             TIMEOUT_SECONDS,
             around,
         )
-        self._record(operation, time.monotonic() - start)
+        failed = "" if code == 0 else ", refused"
+        self._record(f"{self.stack}: {operation}{failed}", time.monotonic() - start)
         events = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line]
         result = Result(steps_of(events), text, events)
         self.results.append(result)
-        assert code == 0, text
-        return result
+        return result, code
 
     def _run(
         self, arguments: list[str], seconds: float, around: Sequence[str] = ()
