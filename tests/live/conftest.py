@@ -1,12 +1,13 @@
 """What the live tier shares: its needs, or the reason to skip it, and the figures it measured."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trustme
 
 from tests.live.figures import Figures
-from tests.live.needs import Missing, Needs, find
+from tests.live.needs import Missing, Needs, find, find_charts
 
 FIGURES = pytest.StashKey[Figures]()
 
@@ -26,13 +27,28 @@ def pytest_terminal_summary(
             terminalreporter.write_line(line)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what can't run here by a mark: pytest then says why once a file, not once a test."""
+    for fixture, find_it in (("needs", find), ("charts", find_charts)):
+        using = [item for item in items if fixture in getattr(item, "fixturenames", ())]
+        try:
+            if using:
+                find_it()
+        except Missing as missing:
+            for item in using:
+                item.add_marker(pytest.mark.skip(reason=str(missing)))
+
+
 @pytest.fixture(scope="session")
 def needs() -> Needs:
-    """What the tier runs on; without it everything here is skipped."""
-    try:
-        return find()
-    except Missing as missing:
-        pytest.skip(f"live tier: {missing}")
+    """What the tier runs on; without it what uses it is skipped."""
+    return find()
+
+
+@pytest.fixture(scope="session")
+def charts() -> Path:
+    """Where the archives of the charts are that `helm` renders; without both it is skipped."""
+    return find_charts()
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,14 @@ class Needs:
         return _settings(stack, self.context, self.charts, changes)
 
 
+def find_charts() -> Path:
+    """A directory of chart archives, for the `helm` that is at hand; raises Missing."""
+    directory = os.environ.get(CHARTS)
+    if shutil.which("helm") is None or directory is None:
+        raise Missing(f"manifests: needs helm on PATH, and chart archives in {CHARTS}")
+    return Path(directory)
+
+
 def find() -> Needs:
     """What the live tier runs on; raises Missing."""
     context = os.environ.get(CONTEXT)

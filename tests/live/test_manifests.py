@@ -6,7 +6,6 @@ cluster (TRACING_LIVE_CONTEXT), which it asks and does not change.
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -46,15 +45,6 @@ PROFILES: dict[str, dict[str, Any]] = {
     "monolithic dev": {"profile": "monolithic"},
     "monolithic prod": {"profile": "monolithic"} | ONE_SIZE,
 }
-
-
-@pytest.fixture(scope="session")
-def charts() -> Path:
-    """Where the archives are."""
-    directory = os.environ.get("TRACING_CHARTS")
-    if shutil.which("helm") is None or directory is None:
-        pytest.skip("manifests: needs `helm` on PATH and chart archives in TRACING_CHARTS")
-    return Path(directory)
 
 
 @pytest.fixture(scope="session", params=PROFILES)
