@@ -1,7 +1,7 @@
 """The stack's configuration as types: loaded once, checked before anything is registered."""
 
 from .errors import ConfigError, Finding
-from .load import Loaded, forwarded_port_key, load, parse, required_secrets
+from .load import Loaded, existing_namespaces, forwarded_port_key, load, parse, required_secrets
 from .object_store import MinioConfig
 from .stack import StackConfig
 
@@ -11,6 +11,7 @@ __all__ = [
     "Loaded",
     "MinioConfig",
     "StackConfig",
+    "existing_namespaces",
     "forwarded_port_key",
     "load",
     "parse",

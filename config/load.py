@@ -118,6 +118,11 @@ def forwarded_port_key(raw: Mapping[str, Any]) -> str | None:
     return f"{PREFIX}objectStore.admin.portForward.localPort"
 
 
+def existing_namespaces(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """The namespaces that a stack takes to be there. For the sandbox, whose cloud begins empty."""
+    return sections(raw, set())[0].kubernetes.existing_namespaces
+
+
 def sections(
     raw: Mapping[str, Any], secret_keys: set[str]
 ) -> tuple[StackConfig, list[Finding], list[str]]:

@@ -215,8 +215,13 @@ class Sandbox:
             # An older revision of the project, which a review compares with, has no such question.
             ask = getattr(config, "forwarded_port_key", None)
             port_key = ask(self._settings.raw) if ask is not None else None
+            ask = getattr(config, "existing_namespaces", None)
+            namespaces = ask(self._settings.raw) if ask is not None else ()
         if port_key is not None:
             self._settings.set(port_key, self._port())
+        for namespace in namespaces:
+            if self.cloud.get("kubernetes", "Namespace", namespace) is None:
+                self.cloud.add_namespace(namespace)
 
     def _port(self) -> int:
         """A local port of this sandbox's own: another one, or a real update, may be running."""

@@ -170,7 +170,6 @@ def test_a_bucket_that_left_the_state_is_an_error_until_the_stack_adopts_it(
 
 def test_volumes_that_an_earlier_stack_left_are_taken_up(box_of: BoxOf) -> None:
     box = box_of(IN_CLUSTER)
-    box.cloud.add_namespace("tempo")
     box.set_config("tracing:kubernetes.existingNamespaces", ["tempo"])
     spec = {"resources": {"requests": {"storage": "200Gi"}}, "accessModes": ["ReadWriteOnce"]}
     claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": spec}

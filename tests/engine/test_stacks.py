@@ -307,7 +307,6 @@ def test_moving_to_local_archives_upgrades_releases_in_place(box_of: BoxOf, tmp_
 
 def test_existing_namespaces_are_neither_created_nor_deleted(box_of: BoxOf) -> None:
     box = box_of("dev")
-    box.cloud.add_namespace("tempo")
     box.set_config("tracing:kubernetes", {"existingNamespaces": ["tempo"]})
     box.up()
     box.destroy()
