@@ -14,6 +14,7 @@ KEYS: Final[Mapping[str, tuple[Profile, ...]]] = {
     "ingester": ("distributed-2",),
     "compactor": ("distributed-2",),
     "kafka": ("distributed-3",),
+    "compaction": ("distributed-3",),
     "blockBuilder": ("distributed-3",),
     "liveStore": ("distributed-3",),
     "backendScheduler": ("distributed-3",),

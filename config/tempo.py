@@ -258,6 +258,8 @@ class Distributed3Config(DistributedConfig):
     """Tempo 3 as microservices on Kafka."""
     acknowledge_no_downgrade: bool = False
     """Confirms that Tempo supports no way back from 3 to 2 (its documentation, "Upgrade")."""
+    compaction: bool = True
+    """Merge and delete blocks. Write false for as long as a Tempo 2 does so in the same bucket."""
     kafka: KafkaConfig
     block_builder: BlockBuilderConfig = BlockBuilderConfig()
     live_store: LiveStoreConfig = LiveStoreConfig()

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from config.tempo import LimitsConfig, ProfileConfig
+from config.tempo import Distributed3Config, LimitsConfig, ProfileConfig
 
 MEGABYTE: Final = 1_000_000
 
@@ -30,6 +30,8 @@ def _overrides(settings: ProfileConfig, limits: LimitsConfig | None) -> dict[str
             "max_traces_per_user": limits.max_live_traces,
         }
         overrides["global"] = {"max_bytes_per_trace": limits.max_trace_mb * MEGABYTE}
+    if isinstance(settings, Distributed3Config) and not settings.compaction:
+        overrides["compaction"] = {"compaction_disabled": True}
     if (generator := settings.metrics_generator) is not None:
         overrides["metrics_generator"] = {
             "processors": list(generator.processors),

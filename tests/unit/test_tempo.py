@@ -295,6 +295,14 @@ def test_limits_count_over_all_distributors_and_a_tenant_may_have_its_own(profil
     assert tenants["team-a"]["metrics_generator"] == defaults["metrics_generator"]
 
 
+def test_beside_a_tempo_2_no_tenant_of_tempo_3_is_compacted() -> None:
+    values = run_of("distributed-3", **LIMITED, compaction=False).helm_values()["tempo"]
+    for part in overrides("distributed-3", values)[0], values["per_tenant_overrides"]["team-a"]:
+        assert part["compaction"] == {"compaction_disabled": True}
+    usual = run_of("distributed-3", **LIMITED).helm_values()["tempo"]
+    assert "compaction" not in usual["overrides"]["defaults"]
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_metrics_of_spans_are_made_limited_and_sent(profile: str) -> None:
     values = run_of(profile, **LIMITED).helm_values()["tempo"]
