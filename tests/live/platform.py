@@ -15,7 +15,7 @@ import pytest
 from components.object_store import ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE
 from components.values.annotations import VERSION_ANNOTATION
 from config.rules import namespaces_of
-from config.tempo import Distributed2Config
+from config.tempo import Distributed2Config, MonolithicConfig
 from sandbox import Result, Sandbox
 from tests.live import store
 from tests.live.cluster import Address, Cluster, is_ready, request
@@ -129,9 +129,14 @@ class Platform:
     def flush(self) -> None:
         """Tell each ingester to write what it holds to the store."""
         tempo = self.stack.tempo
-        assert isinstance(tempo, Distributed2Config)
-        for index in range(tempo.ingester.replicas):
-            pod = f"pod/{tempo.release_name}-ingester-{index}"
+        name, count = f"{tempo.release_name}-ingester", 1
+        if isinstance(tempo, MonolithicConfig):
+            name = tempo.release_name
+        else:
+            assert isinstance(tempo, Distributed2Config)
+            count = tempo.ingester.replicas
+        for index in range(count):
+            pod = f"pod/{name}-{index}"
             port = self.at("tempoUrl").port
             with self.cluster.forwarded(Address(pod, tempo.namespace, port), pod) as ingester:
                 status, body = request(f"http://{ingester}/flush", method="POST")

@@ -104,6 +104,8 @@ def outside(
     example, small = settings_of(STACK), settings_of(SMALL)
     changes = {
         **dict.fromkeys(without()),
+        # Of a Tempo with one copy of each trace.
+        "environment": "dev",
         "objectStore": {**example["tracing:objectStore"], "endpoint": server.endpoint},
         "tempo": {**small["tracing:tempo"], **example["tracing:tempo"]},
     }
