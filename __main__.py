@@ -5,7 +5,6 @@ from pulumi_kubernetes import Provider
 
 import charts
 import config
-import store_check
 from components.collector import Collector, CollectorArgs
 from components.external import external_store, loki_ref, prometheus_ref
 from components.grafana import Grafana, GrafanaArgs
@@ -21,6 +20,9 @@ loaded = config.load()
 stack, secrets = loaded.stack, loaded.secrets
 chart = charts.locate(stack)
 if not pulumi.runtime.is_dry_run():
+    # Not at the top: a preview asks no store, and need not load what asks one.
+    import store_check
+
     store_check.require(stack, pulumi.get_stack(), loaded.plain_secrets)
 
 cluster = Provider(

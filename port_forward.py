@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ class PortForward:
                 lambda: forward.poll() is not None or _answers(self.local_port),
             )
             answers = forward.poll() is None and _answers(self.local_port)
-            if answers and await self._healthy():
+            if answers and await _until(READY_TIMEOUT_SECONDS, self._is_healthy):
                 return forward
             forward.terminate()
             forward.wait()
@@ -117,15 +118,7 @@ class PortForward:
             f"{self.local_port}: {said or 'no word from kubectl'}"
         )
 
-    async def _healthy(self) -> bool:
-        for _ in range(int(READY_TIMEOUT_SECONDS / POLL_SECONDS)):
-            if await asyncio.to_thread(self._status) == HTTPStatus.OK:
-                return True
-            await asyncio.sleep(POLL_SECONDS)
-        return False
-
-    def _status(self) -> int | None:
-        """What the health path answers, or `None` if nothing does."""
+    def _is_healthy(self) -> bool:
         address, seconds = (ADDRESS, self.local_port), POLL_SECONDS * 10
         # Its certificate is for other names than this one.
         unverified = ssl._create_unverified_context()
@@ -137,9 +130,9 @@ class PortForward:
         with closing(connection):
             try:
                 connection.request("GET", self.health)
-                return connection.getresponse().status
+                return connection.getresponse().status == HTTPStatus.OK
             except (OSError, HTTPException):
-                return None
+                return False
 
     def _command(self, namespace: str, workload: str) -> list[str]:
         command = ["kubectl", "port-forward", f"--namespace={namespace}", f"--address={ADDRESS}"]
@@ -165,11 +158,14 @@ def _engine() -> str:
 
 async def _until(seconds: float, condition: Callable[[], bool]) -> bool:
     """Waits for a condition; whether it came true within the time."""
-    for _ in range(int(seconds / POLL_SECONDS)):
-        if condition():
-            return True
+    # By the clock, not by the number of questions: one to a server that hangs takes its time. And
+    # in a thread, because the engine is answered meanwhile.
+    deadline = time.monotonic() + seconds
+    while not await asyncio.to_thread(condition):
+        if time.monotonic() > deadline:
+            return False
         await asyncio.sleep(POLL_SECONDS)
-    return condition()
+    return True
 
 
 def _answers(port: int) -> bool:

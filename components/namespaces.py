@@ -37,6 +37,7 @@ class Namespaces(pulumi.ComponentResource):
             if namespace in args.existing:
                 self.names[namespace] = namespace
                 continue
+            protected = namespace in args.protected
             # The logical name is the namespace's own, not a component's: two components that
             # part ways later must not make the engine replace (and so empty) the namespace.
             resource = KubernetesObject(
@@ -46,7 +47,9 @@ class Namespaces(pulumi.ComponentResource):
                     "kind": "Namespace",
                     "metadata": object_metadata(namespace),
                 },
-                ResourceOptions(parent=self, protect=namespace in args.protected),
+                # Retained as well: whoever gives one away takes the protection from the state, and
+                # the next update then forgets it instead of deleting it.
+                ResourceOptions(parent=self, protect=protected, retain_on_delete=protected),
             )
             self.names[namespace] = resource.physical_name
         self.register_outputs({"names": sorted(set(args.names))})

@@ -6,17 +6,17 @@ from .base import Section
 from .capacity import Demand, DemandError, Plan, Workload, plan
 from .errors import Finding, shown
 from .object_store import MinioConfig
+from .platform import ComputeResources
 from .stack import StackConfig
-from .tempo import Distributed2Config, Distributed3Config, MonolithicConfig, ProfileConfig
+from .tempo import (
+    CapacityConfig,
+    Distributed2Config,
+    Distributed3Config,
+    MonolithicConfig,
+    ProfileConfig,
+)
 
 SomeSection = TypeVar("SomeSection", bound=Section)
-
-_KEYS = {
-    "ingest_mbps": "ingestMBps",
-    "retention": "retention",
-    "queries_per_second": "queriesPerSecond",
-    "replication_factor": "replicationFactor",
-}
 
 
 def sized(stack: StackConfig) -> tuple[StackConfig, list[Finding]]:
@@ -32,9 +32,10 @@ def sized(stack: StackConfig) -> tuple[StackConfig, list[Finding]]:
     try:
         planned = plan(tempo.profile, demand, replication_factor=copies)
     except DemandError as error:
-        given = getattr(capacity, error.field, copies)
-        key = f"tracing:tempo.capacity.{_KEYS[error.field]}"
-        return stack, [Finding(key, f"{shown(given)} {error}")]
+        # Never the copies: their own type has the same bounds.
+        key = CapacityConfig.model_fields[error.field].alias
+        given = shown(getattr(capacity, error.field))
+        return stack, [Finding(f"tracing:tempo.capacity.{key}", f"{given} {error}")]
     update: dict[str, Any] = {"tempo": _tempo(tempo, planned)}
     if isinstance(stack.object_store, MinioConfig):
         update["object_store"] = _store(stack.object_store, planned)
@@ -62,10 +63,9 @@ def _workload(section: SomeSection, planned: Workload) -> SomeSection:
     if getattr(section, "autoscaling", None) is not None:
         # The cluster chooses.
         del numbers["replicas"]
-    resources = {"cpu": planned.cpu, "memory": planned.memory}
-    numbers["resources"] = _filled(getattr(section, "resources"), resources)  # noqa: B009
-    section = _filled(section, numbers)
-    return section.model_copy(update={"resources": numbers["resources"]})
+    given: ComputeResources = getattr(section, "resources")  # noqa: B009
+    resources = _filled(given, {"cpu": planned.cpu, "memory": planned.memory})
+    return _filled(section, numbers).model_copy(update={"resources": resources})
 
 
 def _store(store: MinioConfig, planned: Plan) -> MinioConfig:

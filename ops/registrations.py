@@ -108,6 +108,11 @@ def record(stack: str, config: Mapping[str, Any], secrets: Mapping[str, str]) ->
 
 
 def _record(stack: str, config: Mapping[str, Any], secrets: Mapping[str, str]) -> Recorded:
+    try:
+        asyncio.get_event_loop()
+    except RuntimeError:
+        # Whoever used `asyncio.run` in this process before has left none, and the SDK asks for one.
+        asyncio.set_event_loop(asyncio.new_event_loop())
     values = {
         key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
     }

@@ -138,6 +138,11 @@ class Sandbox:
         """Remove everything the stack made."""
         return self._operate(["destroy", "--yes", "--skip-preview"], on_output)
 
+    def command(self, *arguments: str) -> str:
+        """Run another command of the CLI on the stack, such as `state unprotect URN`."""
+        self._prepare()
+        return self._engine.run([*arguments, *self._selected])
+
     def outputs(self) -> dict[str, OutputValue]:
         """Return the stack's outputs, secret ones in clear and marked as such."""
         self._prepare()

@@ -50,6 +50,7 @@ def test_a_destroy_is_refused_and_what_holds_traces_is_still_there(
 ) -> None:
     box = box_of(stack)
     box.up()
+    put_object(box, names(box, "S3Bucket")[0])
     text = refused(box.destroy)
     assert "protected" in text
     assert "store-bucket" in text
@@ -67,7 +68,7 @@ def test_after_a_refused_destroy_an_update_puts_everything_back(box_of: BoxOf, s
     before = {found.id for found in box.cloud.objects()}
     refused(box.destroy)
     box.up()
-    assert {found.id for found in box.cloud.objects()} >= before - set(names(box, "IamUser"))
+    assert {found.id for found in box.cloud.objects()} >= before
     assert box.preview().changes == {}
 
 
@@ -131,6 +132,30 @@ def test_what_would_lose_traces_is_refused_in_the_preview_already(box_of: BoxOf,
         for found in before
         if found.kind in {"S3Bucket", "PersistentVolumeClaim", "StatefulSet", "Namespace"}
     } <= kept
+
+
+def test_a_pool_keeps_its_number_of_servers(box_of: BoxOf) -> None:
+    """MinIO makes its erasure set once; Kubernetes would take the change."""
+    box = box_of(IN_CLUSTER)
+    box.set_config(f"{STORE}.replicas", 4)
+    box.up()
+    box.set_config(f"{STORE}.replicas", 5)
+    text = refused(box.preview)
+    assert "protect" in text
+    assert "minio-server" in text
+
+
+def test_a_namespace_is_given_away_and_stays_with_all_that_is_in_it(box_of: BoxOf) -> None:
+    box = box_of(OUTSIDE)
+    box.up()
+    [namespace] = [r["urn"] for r in box.resources() if r["urn"].endswith("::namespace-tempo")]
+    box.command("state", "unprotect", namespace, "--yes")
+    box.set_config("tracing:kubernetes.existingNamespaces", ["tempo"])
+    assert "[retain]" in box.preview().text
+    before = [found.id for found in box.cloud.objects("kubernetes")]
+    box.up()
+    assert [found.id for found in box.cloud.objects("kubernetes")] == before
+    assert box.preview().changes == {}
 
 
 def test_larger_volumes_grow_the_claims_in_place_and_nothing_else(box_of: BoxOf) -> None:

@@ -119,7 +119,12 @@ def test_a_sandbox_that_is_kept_keeps_its_port_so_that_it_is_no_change(tmp_path:
 
 
 def test_a_pool_with_tls_is_reached_and_waited_for(box: Sandbox) -> None:
-    store = {"replicas": 4, "tls": {"secretName": "minio-tls"}}
+    store = {
+        "replicas": 4,
+        "tls": {"secretName": "minio-tls"},
+        "ingress": {"host": "s3.example.com"},
+        "versioning": True,
+    }
     box.set_config("tracing:objectStore", store)
     box.up()
     assert box.preview().changes == {}

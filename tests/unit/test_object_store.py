@@ -1,5 +1,6 @@
 """The object store's settings and manifests: what each kind of store can do, and how it is run."""
 
+import json
 from pathlib import Path
 from typing import Any, get_args
 
@@ -253,6 +254,51 @@ def test_users_and_policies_are_named_after_the_bucket_so_that_two_stacks_never_
     run = record("dev", {"tracing:objectStore": EXTERNAL | {"bucket": "team-a"}}, root)
     assert run.one("store-user").inputs["name"] == "team-a"
     assert run.one("store-policy").inputs["name"] == "team-a"
+
+
+def test_the_ingress_leads_to_the_s3_api_and_waits_for_no_controller() -> None:
+    ingress = {
+        "host": "s3.example.com",
+        "className": "nginx",
+        "tlsSecretName": "s3-tls",
+        "annotations": {"nginx.ingress.kubernetes.io/proxy-body-size": "0"},
+    }
+    made = record("dev", {"tracing:objectStore": {"ingress": ingress}}, {}).one("minio-ingress")
+    assert made.inputs["metadata"]["annotations"] == {
+        "pulumi.com/skipAwait": "true",
+        "nginx.ingress.kubernetes.io/proxy-body-size": "0",
+    }
+    backend = {"service": {"name": "minio", "port": {"name": "s3"}}}
+    assert made.inputs["spec"] == {
+        "ingressClassName": "nginx",
+        "rules": [
+            {
+                "host": "s3.example.com",
+                "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
+            }
+        ],
+        "tls": [{"hosts": ["s3.example.com"], "secretName": "s3-tls"}],
+    }
+
+
+def test_an_image_may_be_pinned_by_its_digest() -> None:
+    image = f"registry.example.com/minio:one@sha256:{'0' * 64}"
+    run = record("dev", {"tracing:objectStore": {"image": image}}, {})
+    assert pod(run)["containers"][0]["image"] == image
+
+
+def test_tempo_may_do_six_things_with_its_bucket_and_nothing_else(single: Recorded) -> None:
+    [statement] = json.loads(single.one("store-policy").inputs["policy"])["Statement"]
+    assert statement["Effect"] == "Allow"
+    assert sorted(statement["Action"]) == [
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:GetObjectTagging",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "s3:PutObjectTagging",
+    ]
+    assert sorted(statement["Resource"]) == ["arn:aws:s3:::tempo", "arn:aws:s3:::tempo/*"]
 
 
 def test_parts_of_uploads_that_were_never_completed_are_removed_by_the_server(

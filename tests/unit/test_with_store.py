@@ -130,3 +130,29 @@ def test_ctrl_c_leaves_the_command_the_time_to_end_in_good_order(project: Path) 
         os.killpg(group.pid, signal.SIGINT)
         assert group.stdout.readline() == "finished\n"
         assert group.wait() == 3
+
+
+ENGINE = (
+    "import concurrent.futures, grpc, signal\n"
+    "server = grpc.server(concurrent.futures.ThreadPoolExecutor(1))\n"
+    "print(server.add_insecure_port('127.0.0.1:0'), flush=True)\n"
+    "server.start()\n"
+    "signal.pause()\n"
+)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_forward_ends_with_the_engine_however_that_ends(how: signal.Signals) -> None:
+    forward = [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"]
+    with subprocess.Popen(
+        [sys.executable, "-c", ENGINE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as engine:
+        assert engine.stdout is not None
+        port = engine.stdout.readline().strip()
+        watcher = [sys.executable, port_forward.__file__, f"--engine=127.0.0.1:{port}", "--"]
+        # In a session of its own, as the program starts it: Ctrl-C does not reach it.
+        with subprocess.Popen([*watcher, *forward], start_new_session=True) as watching:
+            with pytest.raises(subprocess.TimeoutExpired):
+                watching.wait(timeout=2)
+            engine.send_signal(how)
+            assert watching.wait(timeout=30) != 0
