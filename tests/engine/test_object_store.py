@@ -11,7 +11,7 @@ from tests.engine.conftest import BoxOf
 STORE = "tracing:objectStore"
 IN_CLUSTER = "staging"
 OUTSIDE = "private-ca"
-STORES = (IN_CLUSTER, OUTSIDE)
+STORES = (IN_CLUSTER, OUTSIDE, "harness", "picluster")
 
 
 def refused(operation: Any) -> str:
@@ -55,8 +55,9 @@ def test_a_destroy_is_refused_and_what_holds_traces_is_still_there(
     assert "protected" in text
     assert "store-bucket" in text
     assert len(names(box, "S3Bucket")) == 1
-    assert "tempo" in [found.id for found in box.cloud.objects("kubernetes", "Namespace")]
-    if stack == IN_CLUSTER:
+    namespace = "tracing" if stack == "picluster" else "tempo"
+    assert box.cloud.get("kubernetes", "Namespace", namespace) is not None
+    if stack in (IN_CLUSTER, "harness"):
         assert box.cloud.get("kubernetes", "StatefulSet", "tempo/minio") is not None
         assert box.cloud.get("kubernetes", "PersistentVolumeClaim", "tempo/data-minio-0")
 
@@ -233,9 +234,12 @@ def test_a_new_key_is_one_setting_and_the_preview_shows_what_restarts(
 
 
 def keys_of_tempo(box: Sandbox) -> dict[str, str]:
-    secret = box.cloud.get("kubernetes", "Secret", "tempo/tempo-minio-secret")
-    assert secret is not None
-    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+    [data] = [
+        secret.properties["data"]
+        for secret in box.cloud.objects("kubernetes", "Secret")
+        if secret.id.endswith("/tempo-minio-secret")
+    ]
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
 def valid(box: Sandbox, keys: dict[str, str], policy: str) -> bool:
@@ -306,6 +310,13 @@ def test_the_administrators_password_is_encrypted_in_the_state(box_of: BoxOf) ->
     box.up()
     for path in box.state_files:
         assert "canary-of-root" not in path.read_text("utf-8", errors="replace")
+
+
+def test_tags_which_the_provider_cannot_set_are_refused_and_nothing_changes(box_of: BoxOf) -> None:
+    box = box_of(OUTSIDE)
+    box.set_config(f"{STORE}.tags", {"team": "platform"})
+    assert "tag the bucket with the store's own tools" in refused(box.up)
+    assert box.cloud.objects() == []
 
 
 def test_a_bucket_has_one_lifecycle(box_of: BoxOf) -> None:

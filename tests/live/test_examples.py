@@ -1,0 +1,97 @@
+"""Examples with a store in the cluster, for real: a trace in, the trace out, a block, and down."""
+
+import secrets
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from ops.stack_files import settings as settings_of
+from sandbox import Sandbox
+from tests.live.cluster import Cluster
+from tests.live.figures import Figures
+from tests.live.needs import Needs, free_port
+from tests.live.platform import GONE_SECONDS, PODS_SECONDS, Platform, operations
+from tests.live.project import Project
+from tests.live.store import forwarded
+from tests.live.waiting import until
+
+NAMESPACE = f"tracing-live-{secrets.token_hex(4)}"
+"""One of its own: another story's may still be on its way out."""
+
+STACKS: dict[str, dict[str, Any]] = {
+    # Without Grafana, of which there is none here.
+    "harness": {"grafana": None, "collector": {"namespace": NAMESPACE}},
+    "monolithic": {},
+}
+
+
+@pytest.fixture(scope="module", params=STACKS)
+def example(
+    request: pytest.FixtureRequest,
+    needs: Needs,
+    figures: Figures,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Platform]:
+    """An example, applied; whatever comes of it, nothing stays behind."""
+    stack = request.param
+    given = settings_of(stack)
+    changes = {
+        "deleteData": True,
+        "environment": "dev",
+        "objectStore": given.get("tracing:objectStore", {})
+        | {
+            "namespace": NAMESPACE,
+            "volumeSize": "1Gi",
+            "admin": {"portForward": {"localPort": free_port()}},
+        },
+        "tempo": given["tracing:tempo"] | {"namespace": NAMESPACE},
+        **STACKS[stack],
+    }
+    settings = needs.settings(stack, changes)
+    project = Project(needs, stack, settings, tmp_path_factory.mktemp(stack), figures.add)
+    cluster = Cluster(needs.context)
+    with Sandbox(project.directory, stack) as box:
+        reach = partial(forwarded, cluster, project.settings, None, 0)
+        example = Platform(project, cluster, box, reach)
+        try:
+            example.apply()
+            yield example
+        finally:
+            example.clear()
+
+
+def test_it_goes_up_as_the_sandbox_says(example: Platform, figures: Figures) -> None:
+    assert operations(example.previewed) == operations(example.foretold)
+    assert operations(example.applied) == operations(example.previewed)
+    figures.add(
+        f"{example.project.stack}: resources created",
+        example.applied.changes["create"],
+        "resources",
+    )
+    until("every pod is ready", PODS_SECONDS, example.pods_are_ready)
+
+
+def test_a_preview_and_a_refresh_find_nothing_to_change(example: Platform) -> None:
+    assert example.project.preview().changes == {}
+    assert example.project.refresh().changes == {}
+    assert example.project.preview().changes == {}
+
+
+@pytest.mark.parametrize("output", ["otlpGrpcEndpoint", "otlpHttpEndpoint"])
+def test_a_span_comes_back_from_the_process_it_was_sent_to(example: Platform, output: str) -> None:
+    name = f"by {output}"
+    assert example.trace(example.send(output, name)) == [name]
+
+
+def test_its_blocks_are_in_the_bucket(example: Platform, figures: Figures) -> None:
+    before = example.blocks()
+    example.trace(example.send("otlpGrpcEndpoint", "to be flushed"))
+    with figures.timed(f"{example.project.stack}: a block in the bucket after the flush"):
+        example.wait_for_another_block(before)
+
+
+def test_it_comes_down_and_leaves_nothing(example: Platform) -> None:
+    example.project.destroy()
+    until("nothing of the stack is in the cluster", GONE_SECONDS, example.is_gone)
