@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from components.object_store import ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE
+from components.tempo import QUERY_PORT
 from components.values.annotations import VERSION_ANNOTATION
 from config.rules import namespaces_of
 from config.tempo import Distributed2Config, MonolithicConfig
@@ -137,8 +138,9 @@ class Platform:
             count = tempo.ingester.replicas
         for index in range(count):
             pod = f"pod/{name}-{index}"
-            port = self.at("tempoUrl").port
-            with self.cluster.forwarded(Address(pod, tempo.namespace, port), pod) as ingester:
+            # Its own port, which is not the one that is asked for traces where there is a gateway.
+            address = Address(pod, tempo.namespace, QUERY_PORT)
+            with self.cluster.forwarded(address, pod) as ingester:
                 status, body = request(f"http://{ingester}/flush", method="POST")
             assert status == 204, body
 
