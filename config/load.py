@@ -14,7 +14,7 @@ from .errors import ConfigError, Finding, findings_of, unknown_key
 from .object_store import ManagedStoreConfig, MinioConfig
 from .retention import expire_days
 from .secrets import SECRET_KEYS, Secrets
-from .stack import StackConfig
+from .stack import StackConfig, environment_of, namespaces_of
 
 PREFIX = "tracing:"
 
@@ -43,12 +43,12 @@ class Loaded:
     @property
     def namespaces(self) -> set[str]:
         """Names of all namespaces that the stack's components use."""
-        return set(rules.namespaces_of(self.stack).values())
+        return set(namespaces_of(self.stack).values())
 
     @property
     def data_namespaces(self) -> set[str]:
         """Names of those in which volumes with traces are: the store's, and Tempo's ingesters'."""
-        names = rules.namespaces_of(self.stack)
+        names = namespaces_of(self.stack)
         return {names[key] for key in ("objectStore.namespace", "tempo.namespace") if key in names}
 
     @property
@@ -86,7 +86,7 @@ def parse(raw: Mapping[str, Any], *, stack: str, secret_keys: set[str]) -> Stack
     if not {"object_store", "tempo"} & set(invalid):
         config, unplanned = sizing.sized(config)
         findings += unplanned
-    findings += rules.check(config, rules.environment_of(config, stack), invalid)
+    findings += rules.check(config, environment_of(config, stack), invalid)
     if not {"object_store", "grafana"} & set(invalid):
         findings += secrets.check(config, stack, raw, secret_keys)
     if findings:

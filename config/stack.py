@@ -41,3 +41,28 @@ class StackConfig(Section):
     grafana: GrafanaConfig | None = Field(default=None)
     loki: LokiConfig | None = None
     prometheus: PrometheusConfig | None = None
+
+
+def environment_of(stack: StackConfig, stack_name: str) -> Environment:
+    """The environment a stack belongs to; the strictest one when nothing says."""
+    if stack.environment is not None:
+        return stack.environment
+    match stack_name:
+        case "dev" | "staging" | "prod":
+            return stack_name
+        case _:
+            return "prod"
+
+
+def namespaces_of(stack: StackConfig) -> dict[str, str]:
+    """The namespace of each component that has one, by its key in the stack file."""
+    namespaces = {"tempo.namespace": stack.tempo.namespace}
+    if isinstance(stack.object_store, MinioConfig):
+        namespaces["objectStore.namespace"] = stack.object_store.namespace
+    if stack.collector is not None:
+        namespaces["collector.namespace"] = stack.collector.namespace
+    if stack.traefik is not None and stack.traefik.install == "release":
+        namespaces["traefik.namespace"] = stack.traefik.namespace
+    if stack.harness is not None and stack.harness.install == "release":
+        namespaces["harness.namespace"] = stack.harness.namespace
+    return namespaces

@@ -15,7 +15,7 @@ import pytest
 from components.object_store import ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE
 from components.tempo import QUERY_PORT
 from components.values.annotations import VERSION_ANNOTATION
-from config.rules import namespaces_of
+from config.stack import namespaces_of
 from config.tempo import Distributed2Config, MonolithicConfig
 from sandbox import Result, Sandbox
 from tests.live import store

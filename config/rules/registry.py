@@ -1,0 +1,43 @@
+"""The list of rules: each module beside this one adds its own."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from ..errors import Finding, shown
+from ..platform import Environment
+from ..stack import StackConfig
+
+Rule = Callable[[StackConfig, Environment], Iterator[Finding]]
+
+_RULES: list[tuple[frozenset[str], Rule]] = []
+
+
+def rule(*sections: str) -> Callable[[Rule], Rule]:
+    """Registers a rule that looks at these sections (fields of `StackConfig`)."""
+
+    def register(rule: Rule) -> Rule:
+        _RULES.append((frozenset(sections), rule))
+        return rule
+
+    return register
+
+
+def check(
+    stack: StackConfig, environment: Environment, invalid: Sequence[str] = ()
+) -> list[Finding]:
+    """All findings of all rules; `invalid` names the sections (fields) that can't be looked at."""
+    return [
+        finding
+        for sections, rule in _RULES
+        if sections.isdisjoint(invalid)
+        for finding in rule(stack, environment)
+    ]
+
+
+def twice(values: dict[str, str], reason: str) -> Iterator[Finding]:
+    """A finding for each key whose value is another key's as well."""
+    counts = Counter(values.values())
+    for key, value in values.items():
+        if counts[value] > 1:
+            others = ", ".join(k for k, v in values.items() if v == value and k != key)
+            yield Finding(key, f"{shown(value)} is also {others}; {reason}, write another")

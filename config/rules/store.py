@@ -1,0 +1,112 @@
+"""Rules on the object store."""
+
+from collections.abc import Iterator
+
+from .. import certificates
+from ..errors import Finding, shown
+from ..object_store import ExternalMinioConfig, ManagedStoreConfig, MinioConfig, ObjectStoreConfig
+from ..platform import Environment
+from ..retention import deletes_live_blocks, retention_days
+from ..stack import StackConfig
+from .registry import rule
+
+
+@rule("object_store", "tempo")
+def _tempo_deletes_before_the_bucket(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    store, retention = stack.object_store, stack.tempo.block_retention
+    if isinstance(store, ManagedStoreConfig) and deletes_live_blocks(store.lifecycle, retention):
+        yield Finding(
+            "tracing:objectStore.lifecycle.expireDays",
+            f"{store.lifecycle.expire_days} deletes blocks that Tempo still keeps "
+            f"(tracing:tempo.blockRetention is {retention}); write more than "
+            f"{retention_days(retention)}, or remove the key",
+        )
+
+
+@rule("object_store")
+def _admin_is_one_way(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    store = stack.object_store
+    if (
+        isinstance(store, MinioConfig)
+        and store.admin.endpoint is not None
+        and "port_forward" in store.admin.model_fields_set
+    ):
+        yield Finding(
+            "tracing:objectStore.admin",
+            "has both endpoint and portForward; write the one that Pulumi is to use",
+        )
+
+
+@rule("object_store")
+def _the_admin_endpoint_is_there(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    store = stack.object_store
+    if not isinstance(store, MinioConfig) or store.admin.endpoint is not None:
+        return
+    for field, key in (("insecure", "insecure"), ("ca_file", "caFile")):
+        if field in store.admin.model_fields_set:
+            yield Finding(
+                f"tracing:objectStore.admin.{key}",
+                "is about an endpoint, and there is none; remove it, or write "
+                "tracing:objectStore.admin.endpoint",
+            )
+
+
+@rule("object_store")
+def _authorities_can_be_read(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    for key, path in _ca_files(stack.object_store).items():
+        try:
+            certificates.read(path)
+        except ValueError as error:
+            yield Finding(f"tracing:objectStore.{key}", f"{shown(path)} {error}")
+
+
+def _ca_files(store: ObjectStoreConfig) -> dict[str, str]:
+    """The files with certificates that a store names, by key."""
+    if isinstance(store, MinioConfig):
+        tls = store.tls.ca_file if store.tls is not None else None
+        files = {"tls.caFile": tls, "admin.caFile": store.admin.ca_file}
+    else:
+        files = {"caFile": store.ca_file}
+    return {key: path for key, path in files.items() if path is not None}
+
+
+@rule("object_store", "tempo")
+def _secrets_of_the_store_differ(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    store = stack.object_store
+    if (
+        isinstance(store, MinioConfig)
+        and store.namespace == stack.tempo.namespace
+        and store.secret_name == store.root_secret_name
+    ):
+        yield Finding(
+            "tracing:objectStore.secretName",
+            f"{shown(store.secret_name)} is also the Secret of the server's root user, whose "
+            "password Tempo must not get; write another",
+        )
+
+
+@rule("object_store", "environment")
+def _the_ingress_is_encrypted(stack: StackConfig, environment: Environment) -> Iterator[Finding]:
+    store = stack.object_store
+    if not isinstance(store, MinioConfig) or store.ingress is None or environment != "prod":
+        return
+    if store.ingress.tls_secret_name is None:
+        yield Finding(
+            "tracing:objectStore.ingress.tlsSecretName",
+            "is missing, and without it traces leave the cluster in clear; write the name of the "
+            "Secret with the certificate of the host",
+        )
+
+
+@rule("object_store", "environment")
+def _credentials_travel_encrypted(
+    stack: StackConfig, environment: Environment
+) -> Iterator[Finding]:
+    store = stack.object_store
+    clear = "lets an administrator be overheard on the way to the store; write false and a "
+    if environment != "prod":
+        return
+    if isinstance(store, ExternalMinioConfig) and store.insecure:
+        yield Finding("tracing:objectStore.insecure", f"{clear}TLS endpoint")
+    if isinstance(store, MinioConfig) and store.admin.endpoint and store.admin.insecure:
+        yield Finding("tracing:objectStore.admin.insecure", f"{clear}TLS endpoint")
