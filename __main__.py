@@ -6,9 +6,10 @@ from pulumi_kubernetes import Provider
 import charts
 import config
 from components.collector import Collector, CollectorArgs
-from components.external import external_store, loki_ref, prometheus_ref
+from components.external import external_kafka, external_store, loki_ref, prometheus_ref
 from components.grafana import Grafana, GrafanaArgs
 from components.harness import Harness, HarnessArgs
+from components.kafka import Kafka, KafkaArgs
 from components.linkerd import Linkerd, LinkerdArgs
 from components.minio_server import MinioServer, MinioServerArgs
 from components.namespaces import Namespaces, NamespacesArgs
@@ -75,6 +76,21 @@ store = ObjectStore(
     ),
     opts,
 )
+if stack.kafka is not None and isinstance(stack.tempo, config.Distributed3Config):
+    kafka = Kafka(
+        "kafka",
+        KafkaArgs(
+            settings=stack.kafka,
+            topic=stack.tempo.kafka,
+            namespace=namespaces[stack.kafka.namespace],
+            clients=namespaces[stack.tempo.namespace],
+            chart=chart.get("kafka"),
+            delete_data=stack.delete_data,
+        ),
+        opts,
+    ).access
+else:
+    kafka = external_kafka(stack.tempo)
 tempo = Tempo(
     "tempo",
     TempoArgs(
@@ -82,6 +98,7 @@ tempo = Tempo(
         namespace=namespaces[stack.tempo.namespace],
         chart=chart["tempo"],
         s3=store.access,
+        kafka=kafka,
     ),
     opts,
 )

@@ -77,7 +77,15 @@ HARNESS: Final = Chart(
     sha256=None,
 )
 
+STRIMZI: Final = Chart(
+    name="strimzi-kafka-operator",
+    version="1.2.0",
+    repository="https://strimzi.io/charts",
+    sha256="0f8a50b2f19bd99482f9fd6e17cf42902f72f9e594a136813ac3f0b7af422efd",
+)
+
 PINS: Final = (
+    STRIMZI,
     TEMPO_DISTRIBUTED,
     TEMPO_DISTRIBUTED_3,
     TEMPO,
@@ -96,6 +104,8 @@ _PROFILES: Final[Mapping[str, Chart]] = {
 def used_by(stack: StackConfig) -> dict[str, Chart]:
     """The chart of each component of a stack that has one, by the component's name."""
     charts = {"tempo": _PROFILES[stack.tempo.profile]}
+    if stack.kafka is not None and stack.kafka.operator == "release":
+        charts["kafka"] = STRIMZI
     if stack.collector is not None:
         charts["collector"] = OPENTELEMETRY_COLLECTOR
     if stack.traefik is not None and stack.traefik.install == "release":

@@ -128,6 +128,27 @@ class S3Access:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KafkaLogin:
+    """A Secret, in the namespace of the workload, with the name and password of a user."""
+
+    secret_name: Input[str]
+    username_key: str
+    password_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaAccess:
+    """A Kafka, and how to sign in to it by SASL's mechanism PLAIN."""
+
+    address: Input[str]
+    """`host:port` of a broker."""
+    login: KafkaLogin | None
+    """`None` where nobody has to sign in."""
+    ready: Sequence[pulumi.Resource] = ()
+    """What has to exist before it can be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MeshIdentity:
     """The service account that a workload runs as, which is its identity in a service mesh."""
 

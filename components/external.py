@@ -5,8 +5,9 @@ from pulumi import Output
 from config.certificates import read as read_certificates
 from config.grafana import LokiConfig, PrometheusConfig
 from config.object_store import ExternalMinioConfig, S3Config
+from config.tempo import Distributed3Config, TempoConfig
 
-from .contracts import LokiRef, PrometheusRef, StoreAdmin, StoreServer
+from .contracts import KafkaAccess, KafkaLogin, LokiRef, PrometheusRef, StoreAdmin, StoreServer
 
 
 def external_store(
@@ -40,6 +41,21 @@ def external_store(
 
 def _read(ca_file: str | None) -> str | None:
     return None if ca_file is None else read_certificates(ca_file)
+
+
+def external_kafka(settings: TempoConfig) -> KafkaAccess | None:
+    """The Kafka that the stack names; `None` for a profile of Tempo that needs none."""
+    if not isinstance(settings, Distributed3Config):
+        return None
+    kafka = settings.kafka
+    if kafka.address is None:
+        raise ValueError("a Kafka that is not this stack's needs an address")
+    login = kafka.sasl and KafkaLogin(
+        secret_name=kafka.sasl.secret_name,
+        username_key=kafka.sasl.username_key,
+        password_key=kafka.sasl.password_key,
+    )
+    return KafkaAccess(address=kafka.address, login=login)
 
 
 def loki_ref(settings: LokiConfig | None) -> LokiRef | None:

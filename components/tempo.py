@@ -17,6 +17,7 @@ from config.tempo import (
 from .contracts import (
     ChartRef,
     Endpoint,
+    KafkaAccess,
     MeshIdentity,
     S3Access,
     TraceIngest,
@@ -43,6 +44,8 @@ class TempoArgs:
     namespace: Input[str]
     chart: ChartRef
     s3: S3Access
+    kafka: KafkaAccess | None
+    """`None` for a profile that needs no Kafka."""
 
 
 class Tempo(pulumi.ComponentResource):
@@ -59,9 +62,9 @@ class Tempo(pulumi.ComponentResource):
             chart=args.chart,
             release_name=settings.release_name,
             namespace=args.namespace,
-            values=_values(settings, args.s3),
+            values=_values(settings, args),
             parent=self,
-            depends_on=args.s3.ready,
+            depends_on=[*args.s3.ready, *(args.kafka.ready if args.kafka else ())],
         )
 
         def service(role: str) -> Input[str]:
@@ -90,11 +93,13 @@ class Tempo(pulumi.ComponentResource):
         self.register_outputs({"queryUrl": self.query.url})
 
 
-def _values(settings: TempoConfig, s3: S3Access) -> dict[str, Any]:
+def _values(settings: TempoConfig, args: TempoArgs) -> dict[str, Any]:
     match settings:
         case Distributed2Config():
-            return tempo_2_values(settings, s3)
+            return tempo_2_values(settings, args.s3)
         case Distributed3Config():
-            return tempo_3_values(settings, s3)
+            if args.kafka is None:
+                raise ValueError("Tempo 3 as microservices needs a Kafka")
+            return tempo_3_values(settings, args.s3, args.kafka)
         case MonolithicConfig():
-            return tempo_monolithic_values(settings, s3)
+            return tempo_monolithic_values(settings, args.s3)

@@ -4,9 +4,11 @@ from .errors import ConfigError, Finding
 from .load import Loaded, existing_namespaces, forwarded_port_key, load, parse, required_secrets
 from .object_store import MinioConfig
 from .stack import StackConfig
+from .tempo import Distributed3Config
 
 __all__ = [
     "ConfigError",
+    "Distributed3Config",
     "Finding",
     "Loaded",
     "MinioConfig",

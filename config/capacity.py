@@ -88,11 +88,11 @@ _COMPACTED_KEPT: Final = 3600
 """Seconds that a block stays in the bucket after it was merged into another one
 (`compacted_block_retention`, default 1h)."""
 
-_KAFKA_KEPT: Final = 24 * 3600
+KAFKA_KEPT_SECONDS: Final = 24 * 3600
 """Seconds: "a 24-hour retention period is a sensible starting point" ("Configure a
 Kafka-compatible backend")."""
 
-_KAFKA_COPIES: Final = 3
+KAFKA_COPIES: Final = 3
 """ "Replication factor 3 [...] is a common starting point" (same page)."""
 
 _QUERIERS_PER_QUERY: Final = Fraction(30, 20)
@@ -242,7 +242,7 @@ def rules(profile: Profile, demand: Demand, *, replication_factor: int) -> Rules
             return Rules(
                 workloads=workloads,
                 partitions=_partitions(ingest, workloads),
-                kafka=max(ingest * MB * _KAFKA_KEPT * _KAFKA_COPIES, Fraction(LEAST_STORE)),
+                kafka=max(ingest * MB * KAFKA_KEPT_SECONDS * KAFKA_COPIES, Fraction(LEAST_STORE)),
                 bucket=_bucket(ingest, seconds, 1),
             )
         case "monolithic":

@@ -47,9 +47,10 @@ class Loaded:
 
     @property
     def data_namespaces(self) -> set[str]:
-        """Names of those in which volumes with traces are: the store's, and Tempo's ingesters'."""
+        """Names of those in which volumes with traces are: of the store, Kafka and Tempo."""
         names = namespaces_of(self.stack)
-        return {names[key] for key in ("objectStore.namespace", "tempo.namespace") if key in names}
+        holders = ("objectStore.namespace", "kafka.namespace", "tempo.namespace")
+        return {names[key] for key in holders if key in names}
 
     @property
     def expire_days(self) -> int | None:
@@ -83,7 +84,7 @@ def parse(raw: Mapping[str, Any], *, stack: str, secret_keys: set[str]) -> Stack
     Raises ConfigError.
     """
     config, findings, invalid = sections(raw, secret_keys)
-    if not {"object_store", "tempo"} & set(invalid):
+    if "tempo" not in invalid:
         config, unplanned = sizing.sized(config)
         findings += unplanned
     findings += rules.check(config, environment_of(config, stack), invalid)

@@ -1,10 +1,14 @@
 """A stack sized for a demand: what the stack file leaves open is what the plan says."""
 
+import math
+from fractions import Fraction
 from typing import Any, TypeVar
 
 from .base import Section
-from .capacity import Demand, DemandError, Plan, Workload, plan
+from .capacity import KAFKA_COPIES, KAFKA_KEPT_SECONDS, Demand, DemandError, Plan, Workload, plan
 from .errors import Finding, shown
+from .kafka import KafkaClusterConfig
+from .kinds import duration_seconds
 from .object_store import MinioConfig
 from .platform import ComputeResources
 from .stack import StackConfig
@@ -37,6 +41,8 @@ def sized(stack: StackConfig) -> tuple[StackConfig, list[Finding]]:
         given = shown(getattr(capacity, error.field))
         return stack, [Finding(f"tracing:tempo.capacity.{key}", f"{given} {error}")]
     update: dict[str, Any] = {"tempo": _tempo(tempo, planned)}
+    if stack.kafka is not None and planned.kafka_gib is not None:
+        update["kafka"] = _kafka(stack.kafka, planned.kafka_gib)
     if isinstance(stack.object_store, MinioConfig):
         update["object_store"] = _store(stack.object_store, planned)
     return stack.model_copy(update=update), []
@@ -72,6 +78,15 @@ def _store(store: MinioConfig, planned: Plan) -> MinioConfig:
     """A store whose volumes hold the bucket: all servers' but those that the parity takes."""
     data = store.replicas - store.parity
     return _filled(store, {"volume_size": f"{-(-planned.bucket_gib // data)}Gi"})
+
+
+def _kafka(kafka: KafkaClusterConfig, planned_gib: int) -> KafkaClusterConfig:
+    """A Kafka whose brokers' volumes hold what it keeps; the plan is for a day and three copies."""
+    kept = Fraction(duration_seconds(kafka.retention)) / KAFKA_KEPT_SECONDS
+    copies = Fraction(min(KAFKA_COPIES, kafka.brokers.replicas), KAFKA_COPIES)
+    each = math.ceil(planned_gib * kept * copies / kafka.brokers.replicas)
+    brokers = _filled(kafka.brokers, {"volume_size": f"{each}Gi"})
+    return kafka.model_copy(update={"brokers": brokers})
 
 
 def _filled(section: SomeSection, numbers: dict[str, Any]) -> SomeSection:

@@ -6,6 +6,7 @@ from .base import Section
 from .collector import CollectorConfig
 from .grafana import GrafanaConfig, LokiConfig, PrometheusConfig
 from .harness import HarnessConfig
+from .kafka import KafkaClusterConfig
 from .linkerd import LinkerdConfig
 from .object_store import MinioConfig, ObjectStoreConfig
 from .platform import ChartsConfig, Environment, KubernetesConfig
@@ -33,6 +34,7 @@ class StackConfig(Section):
     kubernetes: KubernetesConfig = KubernetesConfig()
     charts: ChartsConfig = ChartsConfig()
     object_store: ObjectStoreConfig = MinioConfig()
+    kafka: KafkaClusterConfig | None = None
     tempo: TempoConfig = Distributed2Config()
     collector: CollectorConfig | None = None
     traefik: TraefikConfig | None = None
@@ -59,6 +61,8 @@ def namespaces_of(stack: StackConfig) -> dict[str, str]:
     namespaces = {"tempo.namespace": stack.tempo.namespace}
     if isinstance(stack.object_store, MinioConfig):
         namespaces["objectStore.namespace"] = stack.object_store.namespace
+    if stack.kafka is not None:
+        namespaces["kafka.namespace"] = stack.kafka.namespace
     if stack.collector is not None:
         namespaces["collector.namespace"] = stack.collector.namespace
     if stack.traefik is not None and stack.traefik.install == "release":

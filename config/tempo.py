@@ -167,15 +167,15 @@ class SaslConfig(Section):
 
 
 class KafkaConfig(Section):
-    """The Kafka that keeps traces until they are blocks, and so keeps them from being lost."""
+    """How Tempo uses the Kafka that keeps traces until they are blocks."""
 
     refused: ClassVar = {
         "tls": "can't be: Tempo speaks no TLS with Kafka before 3.1, and this is 3.0; remove it, "
         "and see to it that the way to Kafka is private (a NetworkPolicy, a service mesh)"
     }
 
-    address: HostPort
-    """A broker, as Tempo's pods reach it."""
+    address: HostPort | None = None
+    """A broker, as Tempo's pods reach it. Without it `tracing:kafka` makes one."""
     topic: KafkaTopic = "tempo-traces"
     """Topic of the traces."""
     partitions: Annotated[int, Field(ge=1, le=1000)] = 3
@@ -260,7 +260,7 @@ class Distributed3Config(DistributedConfig):
     """Confirms that Tempo supports no way back from 3 to 2 (its documentation, "Upgrade")."""
     compaction: bool = True
     """Merge and delete blocks. Write false for as long as a Tempo 2 does so in the same bucket."""
-    kafka: KafkaConfig
+    kafka: KafkaConfig = KafkaConfig()
     block_builder: BlockBuilderConfig = BlockBuilderConfig()
     live_store: LiveStoreConfig = LiveStoreConfig()
     backend_scheduler: BackendSchedulerConfig = BackendSchedulerConfig()

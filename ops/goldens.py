@@ -17,7 +17,7 @@ from ops.registrations import Recorded
 from ops.stack_files import ROOT, STACK_FILES, recorded
 
 NAME = "goldens"
-HELP = "write the Helm values and data sources of every stack into tests/golden/"
+HELP = "write the Helm values, custom resources and data sources of every stack into tests/golden/"
 GENERATES = "tests/golden/"
 
 GOLDEN: Final = ROOT / "tests/golden"
@@ -43,6 +43,8 @@ def _document(run: Recorded) -> dict[str, Any]:
             document[f"values {resource.name}"] = yaml.safe_load(
                 resource.inputs["spec"]["valuesContent"]
             )
+        if resource.type.startswith("kubernetes:kafka.strimzi.io/"):
+            document[f"{resource.inputs['kind']} {resource.name}"] = resource.inputs["spec"]
         if resource.type == "grafana:oss/dataSource:DataSource":
             encoded = json.loads(resource.inputs["jsonDataEncoded"])
             document[f"data source {resource.name}"] = resource.inputs | {

@@ -59,9 +59,9 @@ class Recorded:
         return found[0]
 
     def helm_values(self) -> dict[str, dict[str, Any]]:
-        """The values of each Helm release, by the name of its component."""
+        """The values of each Helm release, by its name without `-release`."""
         return {
-            resource.parent: resource.inputs["values"]
+            resource.name.removesuffix("-release"): resource.inputs["values"]
             for resource in self.resources
             if resource.type == RELEASE
         }

@@ -19,6 +19,7 @@ STACK_FILES: Final = {
     "harness": ROOT / "examples/harness/Pulumi.harness.yaml",
     "picluster": ROOT / "examples/picluster/Pulumi.picluster.yaml",
     "kafka": ROOT / "examples/kafka/Pulumi.kafka.yaml",
+    "strimzi": ROOT / "examples/strimzi/Pulumi.strimzi.yaml",
     "monolithic": ROOT / "examples/monolithic/Pulumi.monolithic.yaml",
     "private-ca": ROOT / "examples/private-ca/Pulumi.private-ca.yaml",
 }

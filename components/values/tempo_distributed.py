@@ -9,11 +9,10 @@ from config.tempo import (
     DistributedConfig,
     GatewayConfig,
     MetricsGeneratorConfig,
-    SaslConfig,
     ScaledWorkloadConfig,
 )
 
-from ..contracts import S3Access
+from ..contracts import KafkaAccess, KafkaLogin, S3Access
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
 from .tempo import EXPAND, s3_block, workload
@@ -45,37 +44,40 @@ def tempo_2_values(settings: Distributed2Config, s3: S3Access) -> dict[str, Any]
     }
 
 
-def tempo_3_values(settings: Distributed3Config, s3: S3Access) -> dict[str, Any]:
+def tempo_3_values(
+    settings: Distributed3Config, s3: S3Access, kafka: KafkaAccess
+) -> dict[str, Any]:
     """Values of the Helm release of Tempo 3 as microservices on Kafka."""
-    kafka = settings.kafka
-    builders = settings.block_builder.replicas or kafka.partitions
+    topic, partitions = settings.kafka, settings.kafka.partitions
+    builders = settings.block_builder.replicas or partitions
+    login = _login(kafka.login)
     common = _common(settings, s3)
     generator = common.get("metricsGenerator")
     retention = {"compaction": {"block_retention": go_duration(settings.block_retention)}}
     return {
         **common,
-        "distributor": {**common["distributor"], **_sasl(kafka.sasl)},
+        "distributor": {**common["distributor"], **login},
         # It reads the spans from Kafka.
-        **({"metricsGenerator": {**generator, **_sasl(kafka.sasl)}} if generator else {}),
+        **({"metricsGenerator": {**generator, **login}} if generator else {}),
         "ingest": {
             "kafka": {
                 "address": kafka.address,
-                "topic": kafka.topic,
-                "auto_create_topic_enabled": kafka.create_topic,
-                "auto_create_topic_default_partitions": kafka.partitions,
+                "topic": topic.topic,
+                "auto_create_topic_enabled": topic.create_topic,
+                "auto_create_topic_default_partitions": partitions,
             }
         },
         "blockBuilder": {
             **workload(s3, settings.block_builder.resources, builders),
             **_spread("block-builder", builders),
-            **_sasl(kafka.sasl),
-            "config": {"partitions_per_instance": kafka.partitions // builders},
+            **login,
+            "config": {"partitions_per_instance": partitions // builders},
         },
         "liveStore": {
             # One for each partition: a partition without a live-store has no newest traces.
-            **workload(s3, settings.live_store.resources, kafka.partitions),
-            **_spread("live-store", kafka.partitions),
-            **_sasl(kafka.sasl),
+            **workload(s3, settings.live_store.resources, partitions),
+            **_spread("live-store", partitions),
+            **login,
         },
         "backendScheduler": {
             **workload(s3, settings.backend_scheduler.resources),
@@ -190,16 +192,16 @@ _CONSTRAINT: Final = """\
 """
 
 
-def _sasl(sasl: SaslConfig | None) -> dict[str, Any]:
+def _login(login: KafkaLogin | None) -> dict[str, Any]:
     """How a workload signs in to Kafka.
 
     By arguments, in which the kubelet expands the variables: the chart writes four settings of
     Kafka's into Tempo's configuration, and these are not among them.
     """
-    if sasl is None:
+    if login is None:
         return {}
-    secret = {"name": sasl.secret_name}
-    keys = {SASL_USERNAME: sasl.username_key, SASL_PASSWORD: sasl.password_key}
+    secret = {"name": login.secret_name}
+    keys = {SASL_USERNAME: login.username_key, SASL_PASSWORD: login.password_key}
     return {
         "extraArgs": [
             f"-ingest.kafka.sasl-username=$({SASL_USERNAME})",

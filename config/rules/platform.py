@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ..errors import Finding, shown
+from ..kafka import KAFKA_OPERATOR
 from ..platform import Environment
 from ..stack import StackConfig, namespaces_of
 from .registry import rule, twice
@@ -21,7 +22,7 @@ def _context_is_named(stack: StackConfig, environment: Environment) -> Iterator[
         )
 
 
-@rule("kubernetes", "object_store", "tempo", "collector", "traefik", "harness")
+@rule("kubernetes", "object_store", "kafka", "tempo", "collector", "traefik", "harness")
 def _existing_namespaces_are_used(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     used = set(namespaces_of(stack).values())
     for index, name in enumerate(stack.kubernetes.existing_namespaces):
@@ -33,7 +34,7 @@ def _existing_namespaces_are_used(stack: StackConfig, _: Environment) -> Iterato
             )
 
 
-@rule("object_store", "tempo", "collector", "traefik", "harness")
+@rule("object_store", "kafka", "tempo", "collector", "traefik", "harness")
 def _system_namespaces_are_not_ours(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     for key, name in namespaces_of(stack).items():
         if name.startswith("kube-") and name not in stack.kubernetes.existing_namespaces:
@@ -44,7 +45,7 @@ def _system_namespaces_are_not_ours(stack: StackConfig, _: Environment) -> Itera
             )
 
 
-@rule("tempo", "collector", "traefik", "harness")
+@rule("kafka", "tempo", "collector", "traefik", "harness")
 def _releases_differ(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     releases = {"tracing:tempo.releaseName": (stack.tempo.namespace, stack.tempo.release_name)}
     for key, part in (("collector", stack.collector), ("traefik", stack.traefik)):
@@ -55,6 +56,8 @@ def _releases_differ(stack: StackConfig, _: Environment) -> Iterator[Finding]:
             stack.harness.namespace,
             stack.harness.release_name,
         )
+    if stack.kafka is not None and stack.kafka.operator == "release":
+        releases["tracing:kafka.namespace"] = (stack.kafka.namespace, KAFKA_OPERATOR)
     yield from twice(
         {key: f"{namespace}/{name}" for key, (namespace, name) in releases.items()},
         "two Helm releases can't have one name in one namespace",

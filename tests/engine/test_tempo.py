@@ -1,9 +1,11 @@
 """Another profile of Tempo on a live stack: shown as what it is, and the bucket stays."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from sandbox import Sandbox, SandboxError
 from tests.engine.conftest import BoxOf
 
 TEMPO_3 = {
@@ -23,6 +25,59 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"tempo-release": "update", "collector-release": "update"},
     ),
 }
+
+
+OWN_KAFKA = {"profile": "distributed-3", "acknowledgeNoDowngrade": True}
+
+
+def refused(operation: Callable[[], object]) -> str:
+    """The text of an operation that has to fail."""
+    with pytest.raises(SandboxError) as refusal:
+        operation()
+    return str(refusal.value)
+
+
+def changed(box: Sandbox) -> dict[str, str]:
+    """What a preview says is to happen, by logical name; components left out."""
+    components = {"kafka", "namespaces", "tempo"}
+    return {s.name: s.op for s in box.preview().changed() if s.name not in components}
+
+
+def test_more_partitions_are_one_change_of_the_topic_and_of_tempo(box_of: BoxOf) -> None:
+    box = box_of("dev")
+    box.set_config("tracing:kafka", {})
+    box.set_config("tracing:tempo", OWN_KAFKA | {"kafka": {"partitions": 3}})
+    box.up()
+    box.set_config("tracing:tempo", OWN_KAFKA | {"kafka": {"partitions": 6}})
+    assert changed(box) == {"kafka-topic": "update", "tempo-release": "update"}
+    box.up()
+    assert box.preview().changes == {}
+
+
+def test_kafka_of_a_stack_that_keeps_its_data_is_neither_destroyed_nor_renamed(
+    box_of: BoxOf,
+) -> None:
+    box = box_of("strimzi")
+    box.up()
+    assert "kafka-topic" in refused(box.destroy)
+    box.up()
+    box.set_config("tracing:kafka.name", "other")
+    assert "protected" in refused(box.up)
+    box.remove_config("tracing:kafka.name")
+    # Another topic would leave the spans of this one to nobody.
+    box.set_config("tracing:tempo.kafka.topic", "other")
+    assert "kafka-topic" in refused(box.up)
+    assert box.cloud.get("kubernetes", "KafkaTopic", "kafka/tempo-traces") is not None
+
+
+def test_what_the_operator_has_to_let_go_is_deleted_before_the_operator(box_of: BoxOf) -> None:
+    box = box_of("strimzi")
+    box.set_config("tracing:deleteData", True)
+    box.up()
+    steps = [step.name for step in box.destroy().changed()]
+    order = ["kafka-topic", "kafka-cluster", "kafka-brokers", "kafka-operator-release"]
+    assert sorted(order, key=steps.index) == order
+    assert steps.index("tempo-release") < steps.index("kafka-topic")
 
 
 @pytest.mark.parametrize("case", SWITCHES)

@@ -55,8 +55,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "Tempo 3 without a Kafka": (
         {"profile": "distributed-3", "acknowledgeNoDowngrade": True},
-        "kafka",
-        "is missing",
+        "kafka.address",
+        "or add tracing:kafka",
     ),
     "TLS with Kafka": (
         TEMPO_3 | {"kafka": KAFKA | {"tls": True}},
