@@ -21,10 +21,12 @@ loaded = config.load()
 stack, secrets = loaded.stack, loaded.secrets
 chart = charts.locate(stack)
 if not pulumi.runtime.is_dry_run():
-    # Not at the top: a preview asks no store, and need not load what asks one.
+    # Not at the top: a preview asks nobody, and need not load what asks.
+    import grafana_check
     import store_check
 
     store_check.require(stack, pulumi.get_stack(), loaded.plain_secrets)
+    grafana_check.require(stack, pulumi.get_stack(), loaded.plain_secrets)
 
 cluster = Provider(
     "kubernetes",
@@ -143,11 +145,11 @@ if stack.harness is not None:
     )
     pulumi.export("harnessValues", harness.values)
 if stack.grafana is not None:
-    Grafana(
+    grafana = Grafana(
         "grafana",
         GrafanaArgs(
             settings=stack.grafana,
-            auth=secrets.require_grafana_auth(),
+            auth=secrets.grafana_auth,
             query=tempo.query,
             loki=loki_ref(stack.loki),
             prometheus=prometheus_ref(stack.prometheus),
@@ -155,6 +157,8 @@ if stack.grafana is not None:
         ),
         opts,
     )
+    if grafana.loki_derived_fields is not None:
+        pulumi.export("lokiDerivedFields", grafana.loki_derived_fields)
 
 pulumi.export("bucket", store.access.bucket)
 pulumi.export("tempoUrl", tempo.query.url)

@@ -4,8 +4,10 @@ An address is made once, by the component that owns it, from the resources it cr
 ours (an external store, a Loki) enters as a contract made from configuration.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import pulumi
 from pulumi import Input, Output
@@ -186,6 +188,8 @@ class TraceQuery:
     """Tempo's query API."""
 
     url: Input[str]
+    streaming: bool = False
+    """Whether it sends what it finds as it finds it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +197,10 @@ class LokiRef:
     """A Loki that exists already, as Grafana reaches it."""
 
     url: str
+    log_formats: Sequence["TraceLogFormat"] = ()
+    """Of sources that are not this stack's."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Loki's label by the span attribute that has the same value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,14 +219,31 @@ class TraceLogFormat:
 
     name: str
     """Name of the derived field."""
-    json_fields: tuple[str, ...]
+    json_fields: tuple[str, ...] = ()
     """Fields of a JSON line that hold the id; the first one found counts."""
+    regex: str | None = None
+    """In place of them: a regular expression whose first group is the id."""
+    label: str | None = None
+    """In place of both: the label of Loki that holds the id."""
+    url_display_label: str | None = None
+    """Text of the link; Grafana's own if `None`."""
+
+    @property
+    def matcher_type(self) -> Literal["regex", "label"]:
+        """Whether Grafana looks at the line or at its labels."""
+        return "regex" if self.label is None else "label"
 
     @property
     def matcher_regex(self) -> str:
-        """The derived field's regular expression: its first group is the id.
+        """The derived field's regular expression.
 
-        Ids are 16 or 32 hexadecimal digits (W3C Trace Context, B3).
+        Of the line: its first group is the id, which has 16 or 32 hexadecimal digits (W3C Trace
+        Context, B3) where the line is JSON. Of the labels: it matches the label's name.
         """
-        fields = "|".join(self.json_fields)
-        return f'"(?:{fields})":"([0-9a-fA-F]{{16}}(?:[0-9a-fA-F]{{16}})?)"'
+        if self.label is not None:
+            return f"^{re.escape(self.label)}$"
+        if self.regex is not None:
+            return self.regex
+        # A dash is nothing special outside of brackets, and better read without its backslash.
+        fields = "|".join(re.escape(name).replace(r"\-", "-") for name in self.json_fields)
+        return f'"(?:{fields})":\\s*"([0-9a-fA-F]{{16}}(?:[0-9a-fA-F]{{16}})?)"'

@@ -7,7 +7,15 @@ from config.grafana import LokiConfig, PrometheusConfig
 from config.object_store import ExternalMinioConfig, S3Config
 from config.tempo import Distributed3Config, TempoConfig
 
-from .contracts import KafkaAccess, KafkaLogin, LokiRef, PrometheusRef, StoreAdmin, StoreServer
+from .contracts import (
+    KafkaAccess,
+    KafkaLogin,
+    LokiRef,
+    PrometheusRef,
+    StoreAdmin,
+    StoreServer,
+    TraceLogFormat,
+)
 
 
 def external_store(
@@ -60,7 +68,19 @@ def external_kafka(settings: TempoConfig) -> KafkaAccess | None:
 
 def loki_ref(settings: LokiConfig | None) -> LokiRef | None:
     """The Loki that the stack names, if it names one."""
-    return None if settings is None else LokiRef(url=settings.url)
+    if settings is None:
+        return None
+    formats = [
+        TraceLogFormat(
+            name=source.name,
+            json_fields=source.json_fields,
+            regex=source.regex,
+            label=source.label,
+            url_display_label=source.url_display_label,
+        )
+        for source in settings.log_formats
+    ]
+    return LokiRef(url=settings.url, log_formats=formats, labels=settings.labels)
 
 
 def prometheus_ref(settings: PrometheusConfig | None) -> PrometheusRef | None:

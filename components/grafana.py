@@ -3,15 +3,28 @@ what writes to it where there is one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
-import pulumiverse_grafana as grafana
 from pulumi import Output, ResourceOptions
 
-from config.grafana import GrafanaConfig
+from config.certificates import read as read_certificates
+from config.grafana import GrafanaApiConfig, GrafanaConfig, GrafanaSidecarConfig
 
 from .contracts import LokiRef, PrometheusRef, TraceLogFormat, TraceQuery
-from .values.grafana import canonical_json, loki_json_data, tempo_json_data
+from .kubernetes_object import KubernetesObject, object_metadata
+from .values.grafana import (
+    DataSource,
+    canonical_json,
+    derived_fields,
+    loki_data_source,
+    provisioning_file,
+    provisioning_text,
+    tempo_data_source,
+)
+
+_RETRIED: Final = ("429", "5xx")
+"""Answers after which the API is asked again: too many requests, and the server's own errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,54 +32,92 @@ class GrafanaArgs:
     """What the data sources are made from."""
 
     settings: GrafanaConfig
-    auth: Output[str]
-    """Service-account token, or user:password."""
+    auth: Output[str] | None
+    """Service-account token, or user:password; `None` where the API is not used."""
     query: TraceQuery
     loki: LokiRef | None
     prometheus: PrometheusRef | None
     log_formats: Sequence[TraceLogFormat]
+    """Of this stack's own sources; those of Loki come with it."""
 
 
 class Grafana(pulumi.ComponentResource):
     """The Tempo data source, and Loki's with derived fields that lead to it."""
 
+    loki_derived_fields: Output[str] | None
+    """The derived fields as text for a provisioning file, where the Loki data source is not this
+    stack's; `None` elsewhere."""
+
     def __init__(self, name: str, args: GrafanaArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Grafana", name, None, opts)
-        settings = args.settings
+        settings, loki = args.settings, args.loki
+        # Fixed uids let the two data sources name each other without a cycle.
+        sources = [
+            tempo_data_source(settings.tempo, args.query, settings.loki.uid, loki, args.prometheus)
+        ]
+        self.loki_derived_fields = None
+        if loki is not None:
+            formats = [*args.log_formats, *loki.log_formats]
+            if settings.loki.managed:
+                sources.append(loki_data_source(settings.loki, loki, settings.tempo.uid, formats))
+            else:
+                fields = {"derivedFields": derived_fields(settings.tempo.uid, formats)}
+                self.loki_derived_fields = provisioning_text(fields)
+        match settings:
+            case GrafanaApiConfig():
+                self._by_api(name, settings, args.auth, sources)
+            case GrafanaSidecarConfig():
+                self._by_sidecar(name, settings, sources)
+        self.register_outputs({"tempoUid": settings.tempo.uid})
+
+    def _by_api(
+        self,
+        name: str,
+        settings: GrafanaApiConfig,
+        auth: Output[str] | None,
+        sources: Sequence[DataSource],
+    ) -> None:
+        if auth is None:
+            raise ValueError("Grafana's API needs a credential")
+        # Here, because a preview without the API need not load it.
+        import pulumiverse_grafana as grafana
+
         provider = grafana.Provider(
             f"{name}-api",
             url=settings.url,
-            auth=Output.secret(args.auth),
+            auth=Output.secret(auth),
+            ca_cert=None if settings.ca_file is None else read_certificates(settings.ca_file),
+            retries=5,
+            retry_status_codes=_RETRIED,
             opts=ResourceOptions(parent=self),
         )
-        child = ResourceOptions(parent=self, provider=provider)
-        organization = None if settings.organization is None else str(settings.organization)
-        grafana.oss.DataSource(
-            f"{name}-tempo",
-            type="tempo",
-            name=settings.tempo.name,
-            uid=settings.tempo.uid,
-            url=args.query.url,
-            access_mode="proxy",
-            org_id=organization,
-            json_data_encoded=canonical_json(
-                tempo_json_data(settings.loki.uid if args.loki else None, args.prometheus)
-            ),
-            opts=child,
-        )
-        if args.loki is not None:
+        for source in sources:
             grafana.oss.DataSource(
-                f"{name}-loki",
-                type="loki",
-                name=settings.loki.name,
-                uid=settings.loki.uid,
-                url=args.loki.url,
+                f"{name}-{source.kind}",
+                type=source.kind,
+                name=source.name,
+                uid=source.uid,
+                url=source.url,
                 access_mode="proxy",
-                org_id=organization,
-                # Fixed uids let the two data sources name each other without a cycle.
-                json_data_encoded=canonical_json(
-                    loki_json_data(settings.tempo.uid, args.log_formats)
-                ),
-                opts=child,
+                org_id=None if settings.organization is None else str(settings.organization),
+                json_data_encoded=canonical_json(source.json_data),
+                opts=ResourceOptions(parent=self, provider=provider),
             )
-        self.register_outputs({"tempoUid": settings.tempo.uid})
+
+    def _by_sidecar(
+        self, name: str, settings: GrafanaSidecarConfig, sources: Sequence[DataSource]
+    ) -> None:
+        KubernetesObject(
+            f"{name}-data-sources",
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": object_metadata(
+                    "tracing-data-sources",
+                    settings.namespace,
+                    {settings.label: settings.label_value},
+                ),
+                "data": {"tracing.yaml": provisioning_file(sources, settings.organization)},
+            },
+            ResourceOptions(parent=self),
+        )

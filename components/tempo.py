@@ -89,7 +89,7 @@ class Tempo(pulumi.ComponentResource):
             if gateway
             else Endpoint(host=service("query-frontend"), port=QUERY_PORT)
         )
-        self.query = TraceQuery(url=api.url())
+        self.query = TraceQuery(url=api.url(), streaming=settings.streaming)
         self.register_outputs({"queryUrl": self.query.url})
 
 

@@ -1,11 +1,13 @@
 """Settings of Grafana, Loki and Prometheus: what is not this stack's own but works with it."""
 
-from typing import Annotated
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from .base import Section
-from .kinds import DatasourceUid, NonEmpty, Url
+from .kinds import DatasourceUid, DnsLabel, NonEmpty, Url
 
 
 class TempoDatasourceConfig(Section):
@@ -18,27 +20,101 @@ class TempoDatasourceConfig(Section):
 
 
 class LokiDatasourceConfig(Section):
-    """The Loki data source in Grafana, with its derived fields, managed by this stack."""
+    """The Loki data source in Grafana, with its derived fields."""
 
     name: NonEmpty = "Loki"
     """Name that people see; unique in the organization."""
     uid: DatasourceUid = "loki"
     """Fixed, so that the Tempo data source can name it; a change replaces the data source."""
+    managed: bool = True
+    """Whether this stack owns the data source. With false one of that uid is there already: it is
+    only referred to, and its derived fields are the stack output `lokiDerivedFields`."""
 
 
-class GrafanaConfig(Section):
+class DatasourcesConfig(Section):
+    """What both ways into Grafana have."""
+
+    organization: Annotated[int, Field(ge=1)] | None = None
+    """Id of the organization that the data sources belong to; Grafana's choice if not given."""
+    tempo: TempoDatasourceConfig = TempoDatasourceConfig()
+    loki: LokiDatasourceConfig = LokiDatasourceConfig()
+
+
+class GrafanaApiConfig(DatasourcesConfig):
     """Data sources in an existing Grafana, through its HTTP API.
 
     The credential is the secret `tracing:grafanaAuth`: a service-account token, or user:password.
     """
 
+    mode: Literal["api"] = "api"
+    """Through the HTTP API."""
     url: Url
     """Address of Grafana, reachable from where Pulumi runs."""
-    organization: Annotated[int, Field(ge=1)] | None = None
-    """Id of the organization that the data sources belong to; the credential's own if not
-    given."""
-    tempo: TempoDatasourceConfig = TempoDatasourceConfig()
-    loki: LokiDatasourceConfig = LokiDatasourceConfig()
+    ca_file: NonEmpty | None = None
+    """PEM file, relative to the project, with the authority of Grafana's certificate; the usual
+    ones if not given."""
+
+
+class GrafanaSidecarConfig(DatasourcesConfig):
+    """Data sources as a ConfigMap for the sidecar of Grafana's Helm chart, which needs no API."""
+
+    mode: Literal["sidecar"]
+    """By a ConfigMap; the chart's `sidecar.datasources.enabled` has to be true."""
+    namespace: DnsLabel = "grafana"
+    """Namespace that the sidecar watches, which is there already."""
+    label: NonEmpty = "grafana_datasource"
+    """Label of the ConfigMaps that the sidecar takes up (its `sidecar.datasources.label`)."""
+    label_value: str = "1"
+    """Value of that label."""
+
+
+def _mode(value: object) -> Any:
+    """Which way a mapping describes; the HTTP API when it does not say."""
+    if isinstance(value, Mapping):
+        return value.get("mode", "api")
+    return getattr(value, "mode", "api")
+
+
+GrafanaConfig = Annotated[
+    Annotated[GrafanaApiConfig, Tag("api")] | Annotated[GrafanaSidecarConfig, Tag("sidecar")],
+    Discriminator(_mode),
+]
+"""Told apart by `mode`; `api` if not given."""
+
+
+def _one_group(text: str) -> str:
+    """A regular expression that Grafana can read the id with."""
+    if "(?P" in text:
+        raise ValueError("has a (?P group, which JavaScript, and so Grafana, does not know")
+    try:
+        groups = re.compile(text).groups
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from error
+    if groups < 1:
+        raise ValueError("has no group; put what is the id in parentheses: id=([0-9a-f]+)")
+    return text
+
+
+class LogFormatConfig(Section):
+    """How the log lines of one more source show the id of their trace, in one of three ways."""
+
+    name: NonEmpty
+    """Name of the derived field, such as Harness."""
+    json_fields: tuple[NonEmpty, ...] = ()
+    """Fields of a JSON line that hold the id; the first one found counts."""
+    regex: Annotated[NonEmpty, AfterValidator(_one_group)] | None = None
+    """Regular expression, as JavaScript has them, whose first group is the id."""
+    label: NonEmpty | None = None
+    """Label of Loki, or field of its structured metadata, that holds the id."""
+    url_display_label: NonEmpty | None = None
+    """Text of the link; Grafana's own if not given."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "LogFormatConfig":
+        ways = [key for key in ("json_fields", "regex", "label") if getattr(self, key)]
+        if len(ways) != 1:
+            raise ValueError("wants one of jsonFields, regex and label; write exactly one")
+        return self
 
 
 class LokiConfig(Section):
@@ -46,6 +122,11 @@ class LokiConfig(Section):
 
     url: Url
     """Such as http://loki-gateway.logging.svc.cluster.local."""
+    log_formats: tuple[LogFormatConfig, ...] = ()
+    """Sources besides those of this stack (Traefik), each a derived field."""
+    labels: dict[NonEmpty, NonEmpty] = Field(default_factory=dict)
+    """Loki's label by the span attribute that has the same value, for the way from a span to its
+    logs, such as service.name: app. Grafana's own list if empty."""
 
 
 class PrometheusConfig(Section):

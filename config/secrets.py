@@ -11,6 +11,7 @@ from typing import Any, Final
 import pulumi
 
 from .errors import Finding
+from .grafana import GrafanaApiConfig
 from .object_store import ExternalMinioConfig, MinioConfig, S3Config
 from .stack import StackConfig
 
@@ -38,12 +39,6 @@ class Secrets:
     object_store_secret_key: pulumi.Output[str] | None
     grafana_auth: pulumi.Output[str] | None
 
-    def require_grafana_auth(self) -> pulumi.Output[str]:
-        """The credential of Grafana's API; `check` refuses a stack that lacks it."""
-        if self.grafana_auth is None:
-            raise ValueError("a stack with Grafana needs tracing:grafanaAuth")
-        return self.grafana_auth
-
     @classmethod
     def load(cls, config: pulumi.Config) -> "Secrets":
         """Reads each secret on its own, so that it stays an output marked secret."""
@@ -66,7 +61,7 @@ def needed(stack: StackConfig) -> dict[str, str]:
             keys["objectStoreSecretKey"] = "the store's keys are given, not managed"
         case MinioConfig():
             pass
-    if stack.grafana is not None:
+    if isinstance(stack.grafana, GrafanaApiConfig):
         keys["grafanaAuth"] = "data sources are written through Grafana's API"
     return keys
 

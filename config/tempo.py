@@ -220,6 +220,8 @@ class ProfileConfig(Section):
     receivers: tuple[TempoReceiver, ...] = ("otlpGrpc", "otlpHttp")
     """Protocols that Tempo accepts."""
     log_received_spans: LogReceivedSpansConfig = LogReceivedSpansConfig()
+    streaming: bool = False
+    """Show the results of a search while Tempo is still searching; Grafana is told as well."""
     limits: LimitsConfig | None = None
     tenants: dict[TenantId, LimitsConfig] = Field(default_factory=dict)
     """Limits of single tenants in place of `limits`, by the tenant's id. Without multi-tenancy

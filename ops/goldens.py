@@ -45,13 +45,17 @@ def _document(run: Recorded) -> dict[str, Any]:
             )
         if resource.type.startswith("kubernetes:kafka.strimzi.io/"):
             document[f"{resource.inputs['kind']} {resource.name}"] = resource.inputs["spec"]
+        if resource.name == "grafana-data-sources":
+            document[f"provisioning {resource.name}"] = yaml.safe_load(
+                resource.inputs["data"]["tracing.yaml"]
+            )
         if resource.type == "grafana:oss/dataSource:DataSource":
             encoded = json.loads(resource.inputs["jsonDataEncoded"])
             document[f"data source {resource.name}"] = resource.inputs | {
                 "jsonDataEncoded": encoded
             }
-    for output in ("harnessValues", "linkerdValues"):
-        if output in run.outputs:
+    for output in ("harnessValues", "linkerdValues", "lokiDerivedFields"):
+        if run.outputs.get(output):
             document[f"output {output}"] = yaml.safe_load(run.outputs[output])
     return document
 

@@ -88,6 +88,8 @@ class Settings:
         self._put(place, {"secure": ""})
 
     def _put(self, place: Place, value: Any) -> None:
+        # Of its own: a later setting within it must not change what the caller holds.
+        value = copy.deepcopy(value)
         within: Any = self._values
         for part in place[:-1]:
             within = within[part] if isinstance(part, int) else within.setdefault(part, {})

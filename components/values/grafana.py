@@ -1,25 +1,48 @@
-"""The `jsonData` of Grafana's data sources.
+"""Grafana's data sources: one model, and its two forms, for the HTTP API and for provisioning.
 
-Canonical and minimal: Grafana adds defaults of its own to what it is given, and any key that it
-would answer differently shows as a change in every preview.
+`jsonData` is canonical and minimal: Grafana adds defaults of its own to what it is given, and any
+key that it would answer differently shows as a change in every preview.
 """
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
-from ..contracts import PrometheusRef, TraceLogFormat
+from pulumi import Input, Output
+
+from config.grafana import LokiDatasourceConfig, TempoDatasourceConfig
+
+from ..contracts import LokiRef, PrometheusRef, TraceLogFormat, TraceQuery
+from .text import as_yaml
+
+_LINK_TO_TRACE: Final = "${__value.raw}"
+"""What a derived field asks Tempo for: the id that it found."""
 
 
-def canonical_json(data: dict[str, Any]) -> str:
-    """JSON with sorted keys and no spaces, which is how the provider compares it."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"))
+@dataclass(frozen=True, kw_only=True)
+class DataSource:
+    """One data source, as Grafana's HTTP API has it."""
+
+    kind: Literal["tempo", "loki"]
+    name: str
+    uid: str
+    url: Input[str]
+    json_data: Mapping[str, Any]
 
 
-def tempo_json_data(loki_uid: str | None, prometheus: PrometheusRef | None) -> dict[str, Any]:
-    """Settings of the Tempo data source: links to logs, and the graphs that need metrics."""
+def tempo_data_source(
+    settings: TempoDatasourceConfig,
+    query: TraceQuery,
+    loki_uid: str | None,
+    loki: LokiRef | None,
+    prometheus: PrometheusRef | None,
+) -> DataSource:
+    """The Tempo data source, with links to logs, and the graphs that need metrics."""
     data: dict[str, Any] = {"nodeGraph": {"enabled": True}}
-    if loki_uid is not None:
+    if query.streaming:
+        data["streamingEnabled"] = {"metrics": True, "search": True}
+    if loki is not None:
         data["tracesToLogsV2"] = {
             "datasourceUid": loki_uid,
             "filterByTraceID": True,
@@ -27,23 +50,84 @@ def tempo_json_data(loki_uid: str | None, prometheus: PrometheusRef | None) -> d
             "spanStartTimeShift": "-5m",
             "spanEndTimeShift": "5m",
         }
+        if loki.labels:
+            data["tracesToLogsV2"]["tags"] = [
+                {"key": attribute, "value": label} for attribute, label in loki.labels.items()
+            ]
     if prometheus is not None:
         data["serviceMap"] = {"datasourceUid": prometheus.datasource_uid}
         data["tracesToMetrics"] = {"datasourceUid": prometheus.datasource_uid}
-    return data
+    return DataSource(
+        kind="tempo", name=settings.name, uid=settings.uid, url=query.url, json_data=data
+    )
 
 
-def loki_json_data(tempo_uid: str, formats: Sequence[TraceLogFormat]) -> dict[str, Any]:
-    """Settings of the Loki data source: one derived field for each kind of log."""
+def loki_data_source(
+    settings: LokiDatasourceConfig,
+    loki: LokiRef,
+    tempo_uid: str,
+    formats: Sequence[TraceLogFormat],
+) -> DataSource:
+    """The Loki data source, with a derived field for each kind of log."""
+    data = {"derivedFields": derived_fields(tempo_uid, formats)}
+    return DataSource(
+        kind="loki", name=settings.name, uid=settings.uid, url=loki.url, json_data=data
+    )
+
+
+def derived_fields(tempo_uid: str, formats: Sequence[TraceLogFormat]) -> list[dict[str, Any]]:
+    """Loki's derived fields: how Grafana finds the trace of a line."""
+    return [_derived_field(tempo_uid, log_format) for log_format in formats]
+
+
+def _derived_field(tempo_uid: str, log_format: TraceLogFormat) -> dict[str, Any]:
+    field: dict[str, Any] = {
+        "name": log_format.name,
+        "matcherRegex": log_format.matcher_regex,
+        "datasourceUid": tempo_uid,
+        "url": _LINK_TO_TRACE,
+    }
+    # `regex` is what Grafana takes a field without a type for.
+    if log_format.matcher_type != "regex":
+        field["matcherType"] = log_format.matcher_type
+    if log_format.url_display_label is not None:
+        field["urlDisplayLabel"] = log_format.url_display_label
+    return field
+
+
+def canonical_json(data: Mapping[str, Any]) -> str:
+    """JSON with sorted keys and no spaces, which is how the provider compares it."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"))
+
+
+def provisioning_file(sources: Sequence[DataSource], organization: int | None) -> Output[str]:
+    """The text of a provisioning file with these data sources."""
+    document = {
+        "apiVersion": 1,
+        # What an earlier file had and this one does not is deleted.
+        "prune": True,
+        "datasources": [_provisioned(source, organization) for source in sources],
+    }
+    return provisioning_text(document)
+
+
+def provisioning_text(document: Any) -> Output[str]:
+    """A part of a provisioning file as text.
+
+    Grafana expands variables in these files, but not in what its API is given: `$` is doubled
+    here, and `${__value.raw}` would otherwise be an empty text.
+    """
+    return as_yaml(document).apply(lambda text: text.replace("$", "$$"))
+
+
+def _provisioned(source: DataSource, organization: int | None) -> dict[str, Any]:
     return {
-        "derivedFields": [
-            {
-                "name": log_format.name,
-                "matcherRegex": log_format.matcher_regex,
-                "datasourceUid": tempo_uid,
-                # One `$`: provisioning files need two, the HTTP API must not have them.
-                "url": "${__value.raw}",
-            }
-            for log_format in formats
-        ]
+        "name": source.name,
+        "type": source.kind,
+        "uid": source.uid,
+        "url": source.url,
+        "access": "proxy",
+        "editable": False,
+        **({} if organization is None else {"orgId": organization}),
+        "jsonData": dict(source.json_data),
     }

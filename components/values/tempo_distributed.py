@@ -99,6 +99,7 @@ def _common(settings: DistributedConfig, s3: S3Access) -> dict[str, Any]:
         # its own, and the addresses this program hands out would only match some names.
         "fullnameOverride": settings.release_name,
         "reportingEnabled": False,
+        **({"streamOverHTTPEnabled": True} if settings.streaming else {}),
         "global": {"extraArgs": [EXPAND]},
         "traces": _receivers(settings.receivers),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(s3)}},

@@ -53,6 +53,7 @@ def tempo_configuration(settings: MonolithicConfig, s3: S3Access) -> dict[str, A
     return {
         "usage_report": {"reporting_enabled": False},
         "server": {"http_listen_port": 3200},
+        **({"stream_over_http_enabled": True} if settings.streaming else {}),
         "distributor": {
             "receivers": _receivers(settings.receivers),
             "log_received_spans": settings.log_received_spans.model_dump(),

@@ -4,11 +4,11 @@ from typing import Any, Final
 
 from pulumi import Input
 
-from config.traefik import TraefikConfig
+from config.traefik import TRAEFIK_DERIVED_FIELD, TraefikConfig
 
 from ..contracts import TraceIngest, TraceLogFormat, joined
 
-LOG_FORMAT: Final = TraceLogFormat(name="TraceID", json_fields=("trace_id", "TraceId"))
+LOG_FORMAT: Final = TraceLogFormat(name=TRAEFIK_DERIVED_FIELD, json_fields=("trace_id", "TraceId"))
 """Fields of a JSON access-log line that hold the trace's id (Traefik 3.7 writes both, earlier
 versions the second one)."""
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
-from ..errors import Finding
+from .. import certificates
+from ..errors import Finding, shown
+from ..grafana import GrafanaApiConfig, GrafanaSidecarConfig, LokiDatasourceConfig
 from ..platform import Environment
-from ..stack import StackConfig
+from ..stack import StackConfig, namespaces_of
+from ..traefik import TRAEFIK_DERIVED_FIELD
 from .registry import rule, twice
 
 
@@ -17,6 +20,57 @@ def _loki_is_shown_in_grafana(stack: StackConfig, _: Environment) -> Iterator[Fi
     if stack.prometheus is not None and stack.grafana is None:
         yield Finding(
             "tracing:prometheus", "has no use without Grafana; add tracing:grafana, or remove it"
+        )
+
+
+@rule("grafana", "loki")
+def _the_loki_of_others_is_one(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.grafana is None or stack.loki is not None:
+        return
+    for field in stack.grafana.loki.model_fields_set:
+        key = LokiDatasourceConfig.model_fields[field].alias or field
+        yield Finding(
+            f"tracing:grafana.loki.{key}",
+            "is about a Loki, and there is none; remove it, or add tracing:loki",
+        )
+
+
+@rule("loki", "traefik")
+def _derived_fields_differ(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    # Of two with one name Grafana takes the first one's expression and forgets the other's.
+    if stack.loki is None:
+        return
+    names = {
+        f"tracing:loki.logFormats[{index}].name": source.name
+        for index, source in enumerate(stack.loki.log_formats)
+    }
+    if stack.traefik is not None:
+        names["tracing:traefik"] = TRAEFIK_DERIVED_FIELD
+    for finding in twice(names, "a derived field's name is its own"):
+        if finding.path != "tracing:traefik":
+            yield finding
+
+
+@rule("grafana")
+def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if not isinstance(stack.grafana, GrafanaApiConfig) or stack.grafana.ca_file is None:
+        return
+    try:
+        certificates.read(stack.grafana.ca_file)
+    except ValueError as error:
+        yield Finding("tracing:grafana.caFile", f"{shown(stack.grafana.ca_file)} {error}")
+
+
+@rule("grafana", "kubernetes", "object_store", "kafka", "tempo", "collector", "traefik", "harness")
+def _grafanas_namespace_is_there(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if not isinstance(stack.grafana, GrafanaSidecarConfig):
+        return
+    name = stack.grafana.namespace
+    if name in namespaces_of(stack).values() and name not in stack.kubernetes.existing_namespaces:
+        yield Finding(
+            "tracing:grafana.namespace",
+            f"{shown(name)} is made by this stack, and Grafana can't be in it yet; write Grafana's "
+            "own, or list it under tracing:kubernetes.existingNamespaces",
         )
 
 

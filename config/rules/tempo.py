@@ -99,6 +99,18 @@ def _autoscaling_can_work(stack: StackConfig, _: Environment) -> Iterator[Findin
 
 
 @rule("tempo")
+def _results_stream_through_no_gateway(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if not isinstance(stack.tempo, DistributedConfig) or stack.tempo.gateway is None:
+        return
+    if stack.tempo.streaming:
+        yield Finding(
+            "tracing:tempo.streaming",
+            "true does not work through tracing:tempo.gateway, whose nginx does not hand on what "
+            "streams; remove one of them",
+        )
+
+
+@rule("tempo")
 def _no_way_back_is_acknowledged(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     # Whether the stack ran Tempo 2 before is not known here; that there is no way back holds for a
     # new one as well.

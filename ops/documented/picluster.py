@@ -220,7 +220,7 @@ PICLUSTER: Final[Sequence[Value]] = (
         "derivedFields[0].matcherRegex",
         '"request_X-B3-Traceid":"(\\w+)"',
         text(at("grafana-loki", "jsonDataEncoded"), "derivedFields/0/matcherRegex"),
-        today='"(?:trace_id|TraceId)":"([0-9a-fA-F]{16}(?:[0-9a-fA-F]{16})?)"',
+        today='"(?:trace_id|TraceId)":\\s*"([0-9a-fA-F]{16}(?:[0-9a-fA-F]{16})?)"',
         why=(
             "Traefik 3 writes the id of the trace itself, for every request; the header is there "
             "only if the client sent one."

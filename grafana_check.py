@@ -1,0 +1,185 @@
+"""Asks Grafana's API whether it takes the stack's credential, before anything is changed.
+
+Otherwise a wrong token or address shows up at the end of an update, as a provider's error.
+"""
+
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from config.errors import ConfigError, Finding, shown
+from config.grafana import GrafanaApiConfig
+from config.stack import StackConfig
+
+if TYPE_CHECKING:
+    import urllib3
+
+CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 10
+
+_AUTH: Final = "tracing:grafanaAuth"
+_CA_FILE: Final = "tracing:grafana.caFile"
+_ORGANIZATION: Final = "tracing:grafana.organization"
+_URL: Final = "tracing:grafana.url"
+
+_RIGHTS: Final = (
+    "needs to read, create, write and delete data sources: the basic role Admin, or the role "
+    '"Data source writer"'
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """Grafana's HTTP API as the provider is to use it."""
+
+    url: str
+    ca_file: str | None
+    organization: int | None
+    auth: str = field(repr=False)
+    """Service-account token, or user:password."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with each request."""
+        import urllib3
+
+        basic = ":" in self.auth
+        headers = {"Accept": "application/json"}
+        if basic:
+            headers |= urllib3.make_headers(basic_auth=self.auth)
+        else:
+            headers["Authorization"] = f"Bearer {self.auth}"
+        if self.organization is not None:
+            headers["X-Grafana-Org-Id"] = str(self.organization)
+        return headers
+
+
+def require(stack: StackConfig, name: str, secrets: Mapping[str, str]) -> None:
+    """Checks the Grafana of the stack called `name`, if it is written through the API.
+
+    `secrets` holds the stack's secrets in clear, by key without the prefix. Raises ConfigError.
+    """
+    grafana = stack.grafana
+    if not isinstance(grafana, GrafanaApiConfig):
+        return
+    api = Api(
+        url=grafana.url,
+        ca_file=grafana.ca_file,
+        organization=grafana.organization,
+        auth=secrets["grafanaAuth"],
+    )
+    if finding := check(api, name):
+        raise ConfigError(name, [finding])
+
+
+def check(api: Api, stack: str) -> Finding | None:
+    """What keeps this credential from writing data sources there, as far as reading them shows.
+
+    Sends one request, which changes nothing, and waits for its answer.
+    """
+    from urllib3.exceptions import HTTPError
+
+    if not (api.auth.isascii() and api.auth.isprintable()):
+        return Finding(_AUTH, f"holds a line break, or another odd character; {_set_again(stack)}")
+    try:
+        response = ask(api)
+    except HTTPError as error:
+        return _unreachable(api, getattr(error, "reason", None) or error)
+    return _refusal(api, response, stack)
+
+
+def ask(api: Api) -> "urllib3.BaseHTTPResponse":
+    """The list of data sources, as the API answers."""
+    import urllib3
+
+    pool = urllib3.PoolManager(ca_certs=api.ca_file)
+    return pool.request(
+        "GET",
+        f"{api.url.rstrip('/')}/api/datasources",
+        headers=api.headers,
+        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+        # Grafana behind a login page answers with a redirect, which is not Grafana's API.
+        redirect=False,
+        retries=urllib3.Retry(connect=0, read=0, status=2, status_forcelist=(429, 502, 503, 504)),
+    )
+
+
+def _unreachable(api: Api, error: BaseException) -> Finding:
+    cause = error
+    while cause.__cause__ is not None or cause.__context__ is not None:
+        cause = cause.__cause__ or cause.__context__ or cause
+    if isinstance(cause, ssl.SSLCertVerificationError) or "certificate" in str(error):
+        return Finding(
+            _CA_FILE,
+            f"does not verify the certificate of {api.url} ({_said(error)}); write a PEM file with "
+            "the authority that signed it",
+        )
+    return Finding(
+        _URL,
+        f"{shown(api.url)} does not answer ({_said(error)}); write an address that is reachable "
+        "from here, such as that of a kubectl port-forward",
+    )
+
+
+def _refusal(api: Api, response: "urllib3.BaseHTTPResponse", stack: str) -> Finding | None:
+    said = _message(response.data)
+    match response.status:
+        case 200 if isinstance(_parsed(response.data), list):
+            return None
+        case 401 if api.organization is not None and "org" in said.lower():
+            return Finding(
+                _ORGANIZATION,
+                f"{api.organization} is not open to this credential ({said}); write the id of its "
+                "organization, or use a credential of that one",
+            )
+        case 401:
+            return Finding(
+                _AUTH, f"is refused by {api.url} (401: {said}); make a new one and {_run(stack)}"
+            )
+        case 403:
+            return Finding(
+                _AUTH, f"lacks rights at {api.url} (403: {said}); the service account {_RIGHTS}"
+            )
+        case 200 | 301 | 302 | 303 | 307 | 308 | 404:
+            return Finding(
+                _URL,
+                f"{shown(api.url)} answers, but not as Grafana's API ({response.status}); write "
+                f"the address that people open Grafana with{_path_hint(api.url)}",
+            )
+        case status:
+            return Finding(
+                _URL, f"{shown(api.url)} answers {status} ({said}); see Grafana's log, then again"
+            )
+
+
+def _set_again(stack: str) -> str:
+    return f"set it again: pulumi config set --stack {stack} --secret {_AUTH}"
+
+
+def _run(stack: str) -> str:
+    return f"run: pulumi config set --stack {stack} --secret {_AUTH}"
+
+
+def _path_hint(url: str) -> str:
+    return "" if urlsplit(url).path.strip("/") else ", with its path if it has one"
+
+
+def _parsed(data: bytes) -> object:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def _message(data: bytes) -> str:
+    parsed = _parsed(data)
+    return str(parsed.get("message", "")) if isinstance(parsed, dict) else ""
+
+
+def _said(error: BaseException) -> str:
+    text = str(error)
+    # urllib3 puts the connection's own description before what happened.
+    return text.rpartition(": ")[2] if "object at 0x" in text else text

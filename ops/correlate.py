@@ -1,0 +1,94 @@
+"""Which derived field finds a trace in a user's own log lines, and the link that Grafana gives."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import yaml
+
+import config
+from config.load import PREFIX
+from config.secrets import SECRET_KEYS
+from ops import UserError
+from ops.derived_fields import Found, LogLine, find, of_stack
+from ops.registrations import record
+from ops.stack_files import ROOT, placeholders
+
+NAME = "correlate"
+HELP = "which derived field finds a trace in the log lines on standard input, and the link to it"
+
+_EXAMPLE: Final = "python -m ops correlate --stack dev < access.log"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The stack whose derived fields are meant."""
+    parser.add_argument("--stack", default="dev", help="name of the stack (default: %(default)s)")
+    parser.add_argument(
+        "--stack-file",
+        type=Path,
+        metavar="FILE",
+        help="its file (default: Pulumi.<stack>.yaml)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is found; 1 if no line leads to a trace."""
+    file = arguments.stack_file or ROOT / f"Pulumi.{arguments.stack}.yaml"
+    raw = _settings(file)
+    try:
+        fields = of_stack(record(arguments.stack, raw, placeholders(raw)))
+    except config.ConfigError as error:
+        raise UserError(str(error)) from None
+    if not fields:
+        raise UserError(
+            f"{file.name} gives Loki no derived fields; add tracing:grafana and tracing:loki, and "
+            "tracing:traefik or tracing:loki.logFormats"
+        )
+    if sys.stdin.isatty():
+        raise UserError(f"log lines are read from standard input: {_EXAMPLE}")
+    lines = [LogLine.parse(line.rstrip("\r\n")) for line in sys.stdin if line.strip()]
+    if not lines:
+        raise UserError(f"there is no line on standard input: {_EXAMPLE}")
+    grafana = (raw.get(f"{PREFIX}grafana") or {}).get("url", "")
+    found = find(fields, lines)
+    for number, (line, values) in enumerate(zip(lines, found, strict=True), start=1):
+        for value in values:
+            print(f"{number}: {value.field} = {value.value}\n   {_link(grafana, value)}")
+        if not values:
+            print(f"{number}: no derived field matches: {_short(line.text)}")
+    with_trace = sum(map(bool, found))
+    names = ", ".join(field["name"] for field in fields)
+    print(f"{with_trace} of {len(lines)} lines lead to a trace (derived fields: {names})")
+    return 0 if with_trace else 1
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    """What stands in a stack's file, by full key, without its secrets."""
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{file} is not there; name the stack's file: --stack-file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} can't be read: {error}") from None
+    settings = (document or {}).get("config") or {}
+    return {
+        key: value for key, value in settings.items() if key.removeprefix(PREFIX) not in SECRET_KEYS
+    }
+
+
+def _link(grafana: str, found: Found) -> str:
+    """Grafana's page for a trace, where a click on the derived field leads to."""
+    source = {"type": "tempo", "uid": found.datasource_uid}
+    query = {"refId": "A", "datasource": source, "queryType": "traceql", "query": found.value}
+    pane = {"datasource": found.datasource_uid, "queries": [query]}
+    panes = json.dumps({"trace": pane}, separators=(",", ":"))
+    return f"{grafana}/explore?schemaVersion=1&panes={quote(panes)}"
+
+
+def _short(text: str, length: int = 80) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"

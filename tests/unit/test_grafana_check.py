@@ -1,0 +1,185 @@
+"""A Grafana that does not take the stack's credential is one finding with its remedy."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+import config
+from config.errors import Finding
+from grafana_check import Api, check, require
+
+TOKEN = "glsa_for-tests-only"
+
+
+class Server(ThreadingHTTPServer):
+    """A server on this machine that answers every request in turn, the last answer for ever."""
+
+    def __init__(self, *answers: tuple[int, Any]) -> None:
+        self.answers = list(answers)
+        self.headers: list[dict[str, str]] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def do_GET(self) -> None:
+        answers = self.server.answers
+        self.server.headers.append(
+            {"path": self.path, **{key.lower(): value for key, value in self.headers.items()}}
+        )
+        status, body = answers.pop(0) if len(answers) > 1 else answers[0]
+        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Location", "/login")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the tests say what they saw."""
+
+
+Started = Callable[..., tuple[Server, str]]
+
+
+@pytest.fixture
+def started() -> Iterator[Started]:
+    with ExitStack() as servers:
+
+        def start(*answers: tuple[int, Any], tls: trustme.CA | None = None) -> tuple[Server, str]:
+            server = servers.enter_context(Server(*answers))
+            if tls is not None:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                tls.issue_cert("127.0.0.1").configure_cert(context)
+                server.socket = context.wrap_socket(server.socket, server_side=True)
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+            servers.callback(server.shutdown)
+            return server, f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+
+        yield start
+
+
+def api(url: str, **more: Any) -> Api:
+    return Api(**({"url": url, "ca_file": None, "organization": None, "auth": TOKEN} | more))
+
+
+def found(api: Api) -> Finding:
+    finding = check(api, "staging")
+    assert finding is not None
+    assert TOKEN not in str(finding)
+    return finding
+
+
+def test_a_grafana_that_lists_its_data_sources_is_taken(started: Started) -> None:
+    server, url = started((200, []))
+    assert check(api(url), "dev") is None
+    [headers] = server.headers
+    assert headers["path"] == "/api/datasources"
+    assert headers["authorization"] == f"Bearer {TOKEN}"
+    assert "x-grafana-org-id" not in headers
+
+
+def test_a_password_an_organization_and_a_path_are_used_as_they_are_given(
+    started: Started,
+) -> None:
+    server, url = started((200, []))
+    assert check(api(f"{url}/grafana/", auth="admin:pass", organization=3), "dev") is None
+    [headers] = server.headers
+    assert headers["path"] == "/grafana/api/datasources"
+    assert headers["authorization"] == f"Basic {base64.b64encode(b'admin:pass').decode()}"
+    assert headers["x-grafana-org-id"] == "3"
+
+
+REFUSALS: dict[str, tuple[int, Any, str, str]] = {
+    "a wrong token": (
+        401,
+        {"message": "Invalid API key"},
+        "tracing:grafanaAuth",
+        "pulumi config set --stack staging --secret tracing:grafanaAuth",
+    ),
+    "a token without rights": (
+        403,
+        {"message": "You'll need additional permissions: datasources:read"},
+        "tracing:grafanaAuth",
+        "basic role Admin",
+    ),
+    "a login page": (302, "", "tracing:grafana.url", "not as Grafana's API (302)"),
+    "another server": (200, "<html>", "tracing:grafana.url", "not as Grafana's API (200)"),
+    "a wrong path": (404, "not found", "tracing:grafana.url", "with its path"),
+    "a Grafana that is broken": (500, {"message": "oops"}, "tracing:grafana.url", "500 (oops)"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_each_refusal_names_the_key_and_the_remedy(started: Started, case: str) -> None:
+    status, body, key, said = REFUSALS[case]
+    _, url = started((status, body))
+    finding = found(api(url))
+    assert finding.path == key
+    assert said in finding.message
+
+
+def test_an_organization_that_the_credential_is_not_in_is_named(started: Started) -> None:
+    _, url = started((401, {"message": "User not a member of Org"}))
+    assert found(api(url, organization=7)).path == "tracing:grafana.organization"
+
+
+def test_a_grafana_that_is_busy_is_asked_again(started: Started) -> None:
+    server, url = started((429, {}), (503, {}), (200, []))
+    assert check(api(url), "dev") is None
+    assert len(server.headers) == 3
+
+
+def test_a_closed_port_is_an_address_that_is_wrong() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    finding = found(api(f"http://127.0.0.1:{port}"))
+    assert finding.path == "tracing:grafana.url"
+    assert "Connection refused" in finding.message
+    assert "object at 0x" not in finding.message
+
+
+def test_a_certificate_of_an_unknown_authority_is_a_ca_file_that_lacks(
+    started: Started, tmp_path: Path
+) -> None:
+    right, wrong = trustme.CA(), trustme.CA()
+    _, url = started((200, []), tls=right)
+    for name, ca in (("right", right), ("wrong", wrong)):
+        ca.cert_pem.write_to_path(str(tmp_path / name))
+    assert found(api(url)).path == "tracing:grafana.caFile"
+    assert found(api(url, ca_file=str(tmp_path / "wrong"))).path == "tracing:grafana.caFile"
+    assert check(api(url, ca_file=str(tmp_path / "right")), "dev") is None
+
+
+def test_a_credential_with_a_line_break_is_never_sent_and_never_shown(started: Started) -> None:
+    server, url = started((200, []))
+    finding = check(api(url, auth="top-secret\n"), "dev")
+    assert finding is not None
+    assert "top-secret" not in str(finding)
+    assert server.headers == []
+
+
+def test_an_update_is_refused_with_it_and_a_sidecar_is_asked_nothing(started: Started) -> None:
+    server, url = started((401, {"message": "Invalid API key"}))
+    raw = {"tracing:grafana": {"url": url}, "tracing:grafanaAuth": "x"}
+    stack = config.parse(raw, stack="dev", secret_keys={"tracing:grafanaAuth"})
+    with pytest.raises(config.ConfigError, match="grafanaAuth"):
+        require(stack, "dev", {"grafanaAuth": TOKEN})
+    asked = len(server.headers)
+    sidecar = config.parse({"tracing:grafana": {"mode": "sidecar"}}, stack="dev", secret_keys=set())
+    require(sidecar, "dev", {})
+    require(config.parse({}, stack="dev", secret_keys=set()), "dev", {})
+    assert len(server.headers) == asked
