@@ -12,6 +12,9 @@ from pydantic_core import ErrorDetails
 
 _VALUE_LENGTH: Final = 60
 
+KIND_KEYS: Final = ("type", "profile", "app")
+"""The keys by which sections that may stand in one place are told apart."""
+
 
 @dataclass(frozen=True, order=True)
 class Finding:
@@ -108,7 +111,7 @@ def _sections(annotation: Any) -> list[type[BaseModel]]:
 
 def _kind_key(section: type[BaseModel]) -> str | None:
     """The key by which sections that may stand in one place are told apart."""
-    return next((key for key in ("type", "profile") if key in section.model_fields), None)
+    return next((key for key in KIND_KEYS if key in section.model_fields), None)
 
 
 def _tag(section: type[BaseModel]) -> str | None:

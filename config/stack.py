@@ -4,6 +4,7 @@ from pydantic import Field
 
 from .base import Section
 from .collector import CollectorConfig
+from .demo_app import DemoAppConfig
 from .grafana import GrafanaConfig, LokiConfig, PrometheusConfig
 from .harness import HarnessConfig
 from .linkerd import LinkerdConfig
@@ -11,6 +12,7 @@ from .object_store import MinioConfig, ObjectStoreConfig
 from .platform import ChartsConfig, Environment, KubernetesConfig
 from .tempo import Distributed2Config, TempoConfig
 from .traefik import TraefikConfig
+from .vulture import VultureConfig
 
 
 class StackConfig(Section):
@@ -38,6 +40,8 @@ class StackConfig(Section):
     traefik: TraefikConfig | None = None
     linkerd: LinkerdConfig | None = None
     harness: HarnessConfig | None = None
+    demo_app: DemoAppConfig | None = None
+    vulture: VultureConfig | None = None
     grafana: GrafanaConfig | None = Field(default=None)
     loki: LokiConfig | None = None
     prometheus: PrometheusConfig | None = None
@@ -65,4 +69,6 @@ def namespaces_of(stack: StackConfig) -> dict[str, str]:
         namespaces["traefik.namespace"] = stack.traefik.namespace
     if stack.harness is not None and stack.harness.install == "release":
         namespaces["harness.namespace"] = stack.harness.namespace
+    if stack.demo_app is not None:
+        namespaces["demoApp.namespace"] = stack.demo_app.namespace
     return namespaces

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from config.errors import KIND_KEYS
 from config.load import PREFIX
 from config.secrets import SECRET_KEYS
 from ops.schema import settings_schema
@@ -54,7 +55,7 @@ def table() -> str:
         for section in options:
             title = f"{PREFIX}{key}"
             if len(options) > 1:
-                key_of_kind = "type" if "type" in section["properties"] else "profile"
+                key_of_kind = next(key for key in KIND_KEYS if key in section["properties"])
                 title += f" with {key_of_kind}: {section['properties'][key_of_kind]['const']}"
             parts.append(f"## {title}\n\n{_one_line(section.get('description', ''))}\n")
             parts.append(_markdown(_rows("", section, definitions)))

@@ -20,6 +20,7 @@ STACK_FILES: Final = {
     "picluster": ROOT / "examples/picluster/Pulumi.picluster.yaml",
     "kafka": ROOT / "examples/kafka/Pulumi.kafka.yaml",
     "monolithic": ROOT / "examples/monolithic/Pulumi.monolithic.yaml",
+    "demo": ROOT / "examples/demo/Pulumi.demo.yaml",
     "private-ca": ROOT / "examples/private-ca/Pulumi.private-ca.yaml",
 }
 """Every stack file that is checked in, by the stack's name."""

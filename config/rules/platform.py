@@ -21,7 +21,7 @@ def _context_is_named(stack: StackConfig, environment: Environment) -> Iterator[
         )
 
 
-@rule("kubernetes", "object_store", "tempo", "collector", "traefik", "harness")
+@rule("kubernetes", "object_store", "tempo", "collector", "traefik", "harness", "demo_app")
 def _existing_namespaces_are_used(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     used = set(namespaces_of(stack).values())
     for index, name in enumerate(stack.kubernetes.existing_namespaces):
@@ -33,7 +33,7 @@ def _existing_namespaces_are_used(stack: StackConfig, _: Environment) -> Iterato
             )
 
 
-@rule("object_store", "tempo", "collector", "traefik", "harness")
+@rule("object_store", "tempo", "collector", "traefik", "harness", "demo_app")
 def _system_namespaces_are_not_ours(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     for key, name in namespaces_of(stack).items():
         if name.startswith("kube-") and name not in stack.kubernetes.existing_namespaces:
