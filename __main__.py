@@ -6,6 +6,7 @@ from pulumi_kubernetes import Provider
 import charts
 import config
 from components.collector import Collector, CollectorArgs
+from components.demo_app import DemoApp, DemoAppArgs
 from components.external import external_kafka, external_store, loki_ref, prometheus_ref
 from components.grafana import Grafana, GrafanaArgs
 from components.harness import Harness, HarnessArgs
@@ -16,6 +17,7 @@ from components.namespaces import Namespaces, NamespacesArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.tempo import Tempo, TempoArgs
 from components.traefik import Traefik, TraefikArgs
+from components.vulture import Vulture, VultureArgs
 
 loaded = config.load()
 stack, secrets = loaded.stack, loaded.secrets
@@ -144,6 +146,27 @@ if stack.harness is not None:
         opts,
     )
     pulumi.export("harnessValues", harness.values)
+if stack.demo_app is not None:
+    DemoApp(
+        "demo-app",
+        DemoAppArgs(
+            settings=stack.demo_app,
+            namespace=namespaces[stack.demo_app.namespace],
+            traces_to=ingest,
+        ),
+        opts,
+    )
+if stack.vulture is not None:
+    Vulture(
+        "vulture",
+        VultureArgs(
+            settings=stack.vulture,
+            namespace=namespaces[stack.tempo.namespace],
+            traces_to=tempo.ingest,
+            query=tempo.query,
+        ),
+        opts,
+    )
 if stack.grafana is not None:
     grafana = Grafana(
         "grafana",

@@ -17,11 +17,11 @@ from .ca_bundle import ca_bundle
 from .contracts import StoreAdmin, StoreServer, joined, service_host
 from .kubernetes_object import FORCE, SKIP_AWAIT, KubernetesObject, object_metadata
 from .secret_version import secret_version
+from .values.ingress import ingress_spec
 from .values.minio import (
     S3_PORT,
     disruption_budget_spec,
     headless_service_spec,
-    ingress_spec,
     minio_spec,
     service_spec,
     volume_claim_name,
@@ -171,7 +171,7 @@ class MinioServer(pulumi.ComponentResource):
                 api_version="networking.k8s.io/v1",
                 # Its address comes from a controller that is not this stack's to wait for.
                 annotations={**SKIP_AWAIT, **settings.ingress.annotations},
-                spec=ingress_spec(settings.ingress, service.physical_name),
+                spec=ingress_spec(settings.ingress, service.physical_name, "s3"),
             )
         self.server = StoreServer(
             endpoint=joined(service_host(service.physical_name, args.namespace), ":", S3_PORT),

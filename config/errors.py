@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 _VALUE_LENGTH: Final = 60
 
-KIND_KEYS: Final = ("type", "profile", "mode")
+KIND_KEYS: Final = ("type", "profile", "mode", "app")
 """The keys by which sections that may stand in one place are told apart."""
 
 

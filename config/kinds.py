@@ -28,10 +28,21 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
+_CRON_PART = re.compile(r"(?:\*|(\d+|[a-z]{3})(?:-(\d+|[a-z]{3}))?)(?:/0*[1-9]\d*)?", re.IGNORECASE)
+_CRON_MACRO = re.compile(r"@(hourly|daily|midnight|weekly|monthly|yearly|annually)")
 _IMAGE = re.compile(
     r"(?P<repository>[a-z0-9][a-z0-9._/:-]*?)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
+
+_CRON_FIELDS: Final = (
+    ("minute", range(60), ""),
+    ("hour", range(24), ""),
+    ("day of the month", range(1, 32), ""),
+    ("month", range(1, 13), "jan feb mar apr may jun jul aug sep oct nov dec"),
+    ("day of the week", range(7), "sun mon tue wed thu fri sat"),
+)
+"""Each field of a cron schedule as Kubernetes reads it, with its numbers and their names."""
 
 _UNIT_SECONDS: Final = {
     "ms": Decimal("0.001"),
@@ -202,6 +213,38 @@ def _image(text: str) -> str:
     return text
 
 
+def _cron_schedule(text: str) -> str:
+    if _CRON_MACRO.fullmatch(text):
+        return text
+    fields = text.split()
+    if len(fields) != len(_CRON_FIELDS):
+        raise ValueError(
+            "is not a cron schedule; write five fields (minute, hour, day, month, day of the "
+            'week), such as "*/15 * * * *", or one such as "@hourly"'
+        )
+    for field, (name, numbers, known) in zip(fields, _CRON_FIELDS, strict=True):
+        names = known.split()
+        for part in field.split(","):
+            match = _CRON_PART.fullmatch(part)
+            bounds = [bound.lower() for bound in match.groups() if bound] if match else []
+            values = [
+                numbers[names.index(bound)] if bound in names else int(bound)
+                for bound in bounds
+                if bound in names or bound.isdecimal()
+            ]
+            if (
+                match is None
+                or len(values) != len(bounds)
+                or not set(values) <= set(numbers)
+                or values != sorted(values)
+            ):
+                raise ValueError(
+                    f"has {part!r} as its {name}; write numbers from {numbers[0]} to "
+                    f"{numbers[-1]}, ranges such as {numbers[0]}-{numbers[1]}, *, or */2"
+                )
+    return text
+
+
 def _text(check: Callable[[str], str], pattern: str, **keywords: int) -> list[Any]:
     """A checked text, with the pattern that editors know it by (the JSON Schema's, not ours)."""
     schema = {"type": "string", "pattern": f"^{pattern}$", **keywords}
@@ -223,6 +266,8 @@ Url = Annotated[str, *_text(_url, "https?://.+")]
 HostPort = Annotated[str, *_text(_host_port, r"[A-Za-z0-9.-]+(:\d+)?")]
 HostName = Annotated[str, *_text(_host_name, r"[a-z0-9.-]+", maxLength=253)]
 Image = Annotated[str, *_text(_image, r"\S+[:@]\S+")]
+CronSchedule = Annotated[str, *_text(_cron_schedule, r"(@[a-z]+|\S+(\s+\S+){4})")]
+"""A schedule as Kubernetes' CronJobs take it."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Replicas = Annotated[int, Field(ge=1, le=1000)]
 Ratio = Annotated[float, Field(ge=0, le=1)]

@@ -10,7 +10,6 @@ from .capabilities import refused_keys
 from .kinds import (
     BucketName,
     DnsLabel,
-    HostName,
     HostPort,
     Image,
     NonEmpty,
@@ -18,7 +17,7 @@ from .kinds import (
     Size,
     StatefulSetName,
 )
-from .platform import ComputeResources
+from .platform import ComputeResources, IngressConfig
 
 LARGEST_POOL = 16
 """Servers, of one drive each, that form one erasure set (MinIO's documentation, "Erasure
@@ -117,19 +116,6 @@ class ServerTlsConfig(Section):
     ca_file: NonEmpty | None = None
     """PEM file, relative to the project, with the CA that signed the certificate: Tempo and the
     servers verify against it. The usual public CAs if not given."""
-
-
-class IngressConfig(Section):
-    """An Ingress for the S3 API of the in-cluster server."""
-
-    host: HostName
-    """Host name under which the API is reached."""
-    class_name: DnsLabel | None = None
-    """Ingress class; the cluster's default if not given."""
-    tls_secret_name: DnsLabel | None = None
-    """Secret with the certificate for the host; the Ingress speaks plain HTTP if not given."""
-    annotations: dict[NonEmpty, str] = Field(default_factory=dict)
-    """Annotations for the controller, such as its limit on the size of a request's body."""
 
 
 class MinioConfig(ManagedStoreConfig):

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from .base import Section
-from .kinds import DnsLabel, NonEmpty, Quantity, Sha256
+from .kinds import DnsLabel, HostName, NonEmpty, Quantity, Sha256
 
 Environment = Literal["dev", "staging", "prod"]
 
@@ -39,3 +39,16 @@ class ComputeResources(Section):
     """CPU request, such as 500m or 2."""
     memory: Quantity | None = None
     """Memory request and limit, such as 1Gi."""
+
+
+class IngressConfig(Section):
+    """An Ingress, which makes a Service of this stack reachable from outside the cluster."""
+
+    host: HostName
+    """Host name under which it is reached."""
+    class_name: DnsLabel | None = None
+    """Ingress class; the cluster's default if not given."""
+    tls_secret_name: DnsLabel | None = None
+    """Secret with the certificate for the host; the Ingress speaks plain HTTP if not given."""
+    annotations: dict[NonEmpty, str] = Field(default_factory=dict)
+    """Annotations for the controller, such as its limit on the size of a request's body."""

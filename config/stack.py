@@ -1,9 +1,12 @@
 """The whole configuration of a stack: one field for each `tracing:` key."""
 
+from typing import Final
+
 from pydantic import Field
 
 from .base import Section
 from .collector import CollectorConfig
+from .demo_app import DemoAppConfig
 from .grafana import GrafanaConfig, LokiConfig, PrometheusConfig
 from .harness import HarnessConfig
 from .kafka import KafkaClusterConfig
@@ -12,6 +15,7 @@ from .object_store import MinioConfig, ObjectStoreConfig
 from .platform import ChartsConfig, Environment, KubernetesConfig
 from .tempo import Distributed2Config, TempoConfig
 from .traefik import TraefikConfig
+from .vulture import VultureConfig
 
 
 class StackConfig(Section):
@@ -40,9 +44,23 @@ class StackConfig(Section):
     traefik: TraefikConfig | None = None
     linkerd: LinkerdConfig | None = None
     harness: HarnessConfig | None = None
+    demo_app: DemoAppConfig | None = None
+    vulture: VultureConfig | None = None
     grafana: GrafanaConfig | None = Field(default=None)
     loki: LokiConfig | None = None
     prometheus: PrometheusConfig | None = None
+
+
+NAMESPACED: Final = (
+    "object_store",
+    "kafka",
+    "tempo",
+    "collector",
+    "traefik",
+    "harness",
+    "demo_app",
+)
+"""The sections that `namespaces_of` looks at."""
 
 
 def environment_of(stack: StackConfig, stack_name: str) -> Environment:
@@ -69,4 +87,6 @@ def namespaces_of(stack: StackConfig) -> dict[str, str]:
         namespaces["traefik.namespace"] = stack.traefik.namespace
     if stack.harness is not None and stack.harness.install == "release":
         namespaces["harness.namespace"] = stack.harness.namespace
+    if stack.demo_app is not None:
+        namespaces["demoApp.namespace"] = stack.demo_app.namespace
     return namespaces

@@ -21,6 +21,7 @@ STACK_FILES: Final = {
     "kafka": ROOT / "examples/kafka/Pulumi.kafka.yaml",
     "strimzi": ROOT / "examples/strimzi/Pulumi.strimzi.yaml",
     "monolithic": ROOT / "examples/monolithic/Pulumi.monolithic.yaml",
+    "demo": ROOT / "examples/demo/Pulumi.demo.yaml",
     "private-ca": ROOT / "examples/private-ca/Pulumi.private-ca.yaml",
 }
 """Every stack file that is checked in, by the stack's name."""

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pulumi import Input
 
-from config.object_store import IngressConfig, MinioConfig
+from config.object_store import MinioConfig
 
 from ..contracts import CaBundle, joined, service_host
 from .annotations import CA_ANNOTATION, VERSION_ANNOTATION
@@ -110,24 +110,6 @@ def disruption_budget_spec(labels: dict[str, str]) -> dict[str, Any]:
     half of the drives and one more).
     """
     return {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
-
-
-def ingress_spec(ingress: IngressConfig, service: Input[str]) -> dict[str, Any]:
-    """The `spec` of an Ingress to the S3 API."""
-    backend = {"service": {"name": service, "port": {"name": "s3"}}}
-    spec: dict[str, Any] = {
-        "rules": [
-            {
-                "host": ingress.host,
-                "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
-            }
-        ]
-    }
-    if ingress.class_name is not None:
-        spec["ingressClassName"] = ingress.class_name
-    if ingress.tls_secret_name is not None:
-        spec["tls"] = [{"hosts": [ingress.host], "secretName": ingress.tls_secret_name}]
-    return spec
 
 
 def _pool(settings: MinioConfig) -> dict[str, Any]:

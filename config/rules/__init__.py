@@ -5,7 +5,17 @@ their own, so that one mistake does not show up as two.
 """
 
 # Each of these registers its rules as it is loaded.
-from . import grafana, ingest, kafka, platform, store, tempo
+from . import demo_app, grafana, ingest, kafka, platform, store, tempo, vulture
 from .registry import check
 
-__all__ = ["check", "grafana", "ingest", "kafka", "platform", "store", "tempo"]
+__all__ = [
+    "check",
+    "demo_app",
+    "grafana",
+    "ingest",
+    "kafka",
+    "platform",
+    "store",
+    "tempo",
+    "vulture",
+]

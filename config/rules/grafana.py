@@ -6,7 +6,7 @@ from .. import certificates
 from ..errors import Finding, shown
 from ..grafana import GrafanaApiConfig, GrafanaSidecarConfig, LokiDatasourceConfig
 from ..platform import Environment
-from ..stack import StackConfig, namespaces_of
+from ..stack import NAMESPACED, StackConfig, namespaces_of
 from ..traefik import TRAEFIK_DERIVED_FIELD
 from .registry import rule, twice
 
@@ -61,7 +61,7 @@ def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[F
         yield Finding("tracing:grafana.caFile", f"{shown(stack.grafana.ca_file)} {error}")
 
 
-@rule("grafana", "kubernetes", "object_store", "kafka", "tempo", "collector", "traefik", "harness")
+@rule("grafana", "kubernetes", *NAMESPACED)
 def _grafanas_namespace_is_there(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     if not isinstance(stack.grafana, GrafanaSidecarConfig):
         return

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from ..demo_app import EmojivotoConfig, HotrodConfig
 from ..errors import Finding, shown
 from ..platform import Environment
 from ..stack import StackConfig
@@ -48,3 +49,31 @@ def _mesh_and_harness_find_otlp_grpc(stack: StackConfig, _: Environment) -> Iter
                 "sends OTLP over gRPC, which is not open; add otlpGrpc to "
                 f"tracing:{owner}.receivers",
             )
+
+
+@rule("tempo", "collector", "demo_app")
+def _the_demo_finds_its_receiver(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    owner, receivers = _ingest(stack)
+    match stack.demo_app:
+        case HotrodConfig():
+            wanted, protocol = "otlpHttp", "OTLP over HTTP"
+        case EmojivotoConfig():
+            wanted, protocol = "otlpGrpc", "OTLP over gRPC (through its bridge)"
+        case None:
+            return
+    if wanted not in receivers:
+        yield Finding(
+            "tracing:demoApp.app",
+            f"{shown(stack.demo_app.app)} sends {protocol}, which is not open; add {wanted} to "
+            f"tracing:{owner}.receivers, or write the other application",
+        )
+
+
+@rule("tempo", "vulture")
+def _vulture_finds_its_receiver(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.vulture is not None and "otlpGrpc" not in stack.tempo.receivers:
+        yield Finding(
+            "tracing:vulture",
+            "sends OTLP over gRPC to Tempo itself, which is not open there; add otlpGrpc to "
+            "tracing:tempo.receivers",
+        )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ..errors import Finding, shown
 from ..kafka import KAFKA_OPERATOR
 from ..platform import Environment
-from ..stack import StackConfig, namespaces_of
+from ..stack import NAMESPACED, StackConfig, namespaces_of
 from .registry import rule, twice
 
 
@@ -22,7 +22,7 @@ def _context_is_named(stack: StackConfig, environment: Environment) -> Iterator[
         )
 
 
-@rule("kubernetes", "object_store", "kafka", "tempo", "collector", "traefik", "harness")
+@rule("kubernetes", *NAMESPACED)
 def _existing_namespaces_are_used(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     used = set(namespaces_of(stack).values())
     for index, name in enumerate(stack.kubernetes.existing_namespaces):
@@ -34,7 +34,7 @@ def _existing_namespaces_are_used(stack: StackConfig, _: Environment) -> Iterato
             )
 
 
-@rule("object_store", "kafka", "tempo", "collector", "traefik", "harness")
+@rule(*NAMESPACED)
 def _system_namespaces_are_not_ours(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     for key, name in namespaces_of(stack).items():
         if name.startswith("kube-") and name not in stack.kubernetes.existing_namespaces:

@@ -18,12 +18,20 @@ COMPONENTS = {
     "traefik": "tracing:index:Traefik",
     "harness": "tracing:index:Harness",
     "linkerd": "tracing:index:Linkerd",
+    "demo-app": "tracing:index:DemoApp",
+    "vulture": "tracing:index:Vulture",
     "grafana": "tracing:index:Grafana",
 }
 """Logical name and type token of each component. Both are in every state: they are forever."""
 
 CHILDREN = {
-    "namespaces": {"namespace-otel", "namespace-tempo", "namespace-traefik", "namespace-harness"},
+    "namespaces": {
+        "namespace-otel",
+        "namespace-tempo",
+        "namespace-traefik",
+        "namespace-harness",
+        "namespace-emojivoto",
+    },
     "minio": {
         "minio-root-password",
         "minio-root",
@@ -57,6 +65,19 @@ CHILDREN = {
     "traefik": {"traefik-release"},
     "harness": {"harness-release"},
     "linkerd": set(),
+    "demo-app": {
+        "demo-app-web",
+        "demo-app-web-service",
+        "demo-app-emoji",
+        "demo-app-emoji-service",
+        "demo-app-voting",
+        "demo-app-voting-service",
+        "demo-app-vote-bot",
+        "demo-app-bridge",
+        "demo-app-bridge-service",
+        "demo-app-ingress",
+    },
+    "vulture": {"vulture-schedule"},
     "grafana": {"grafana-api", "grafana-tempo", "grafana-loki"},
 }
 """Logical names of each component's resources: they are forever as well."""
@@ -73,6 +94,8 @@ EVERYTHING: dict[str, Any] = {
     "tracing:traefik": {},
     "tracing:linkerd": {},
     "tracing:harness": {"install": "release", "values": {"platform": {"bootstrap": {"x": 1}}}},
+    "tracing:demoApp": {"ingress": {"host": "emojivoto.example.com"}},
+    "tracing:vulture": {},
     "tracing:grafana": {"url": "https://grafana.example.com"},
     "tracing:loki": {"url": "http://loki.logging"},
     "tracing:prometheus": {"datasourceUid": "prometheus"},

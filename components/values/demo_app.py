@@ -1,0 +1,253 @@
+"""The objects of the demo applications: their pods, Services, and the bridge from OpenCensus."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+from pulumi import Input, Output
+
+from config.demo_app import EmojivotoConfig, HotrodConfig
+from config.platform import ComputeResources
+
+from ..contracts import Endpoint, TraceIngest, joined, service_host
+from .resources import compute_resources
+
+HTTP_PORT: Final = 8080
+"""Where the web servers of both applications listen."""
+GRPC_PORT: Final = 8080
+METRICS_PORT: Final = 8801
+"""The ports that Emojivoto's own manifests give its gRPC services."""
+OPENCENSUS_PORT: Final = 55678
+HEALTH_CHECK_PORT: Final = 13133
+
+NOBODY: Final = 65534
+"""For images that name no user, and so would run as root: their programs write nothing, and are
+readable by everybody."""
+COLLECTOR_USER: Final = 10001
+"""The user of the collector's images."""
+BRIDGE_MEMORY_MIB: Final = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """A port of a workload, and the number under which its Service offers it."""
+
+    name: str
+    number: int
+    offered: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """One program of a demo application: a Deployment, and a Service if anybody calls it."""
+
+    name: str
+    image: str
+    memory: str
+    user: int = NOBODY
+    command: tuple[str, ...] = ()
+    """In place of the image's entry point."""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, Input[str]] = field(default_factory=dict)
+    ports: tuple[Port, ...] = ()
+    service: str | None = None
+    probe: Mapping[str, Any] | None = None
+    """How the pod is asked whether it is ready and alive; `None` where it answers nobody."""
+
+
+def workloads(
+    settings: EmojivotoConfig | HotrodConfig, namespace: Input[str], traces_to: TraceIngest
+) -> tuple[Workload, ...]:
+    """The programs of an application; the first one is what people look at."""
+    match settings:
+        case EmojivotoConfig():
+            return _emojivoto(settings, namespace, traces_to)
+        case HotrodConfig():
+            return (_hotrod(settings, traces_to),)
+
+
+def pod_labels(app: str, workload: Workload) -> dict[str, str]:
+    """The labels of a workload and of its pods.
+
+    Without `app.kubernetes.io/instance`, which Linkerd would take for the name of all of them in
+    its spans, in place of each one's own.
+    """
+    return {"app.kubernetes.io/name": workload.name, "app.kubernetes.io/part-of": app}
+
+
+def deployment_spec(
+    workload: Workload, labels: dict[str, str], annotations: Mapping[str, str]
+) -> dict[str, Any]:
+    """The `spec` of a workload's Deployment."""
+    resources = ComputeResources(cpu="10m", memory=workload.memory)
+    container: dict[str, Any] = {
+        "name": workload.name,
+        "image": workload.image,
+        "command": list(workload.command),
+        "args": list(workload.args),
+        "env": [{"name": name, "value": value} for name, value in workload.env.items()],
+        "ports": [{"name": port.name, "containerPort": port.number} for port in workload.ports],
+        "resources": compute_resources(resources),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    if workload.probe is not None:
+        probe = {**workload.probe, "periodSeconds": 5, "timeoutSeconds": 3}
+        container["readinessProbe"] = probe
+        container["livenessProbe"] = probe | {"failureThreshold": 6}
+    return {
+        "replicas": 1,
+        "selector": {"matchLabels": labels},
+        "template": {
+            "metadata": {
+                "labels": labels,
+                **({"annotations": dict(annotations)} if annotations else {}),
+            },
+            "spec": {
+                "automountServiceAccountToken": False,
+                "securityContext": {
+                    "runAsNonRoot": True,
+                    "runAsUser": workload.user,
+                    "runAsGroup": workload.user,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "containers": [{key: value for key, value in container.items() if value != []}],
+            },
+        },
+    }
+
+
+def service_spec(workload: Workload, labels: dict[str, str]) -> dict[str, Any]:
+    """The `spec` of a workload's Service."""
+    return {
+        "selector": labels,
+        "ports": [
+            {"name": port.name, "port": port.offered, "targetPort": port.name}
+            for port in workload.ports
+        ],
+    }
+
+
+def bridge_config(to: Endpoint) -> dict[str, Any]:
+    """The configuration of the collector that takes OpenCensus and sends OTLP.
+
+    In the names of its own version: the exporter is called otlp_grpc since 0.144.
+    """
+    return {
+        "extensions": {"health_check": {"endpoint": f"0.0.0.0:{HEALTH_CHECK_PORT}"}},
+        "receivers": {"opencensus": {"endpoint": f"0.0.0.0:{OPENCENSUS_PORT}"}},
+        "processors": {
+            "memory_limiter": {
+                "check_interval": "1s",
+                "limit_percentage": 80,
+                "spike_limit_percentage": 20,
+            },
+            "batch": {},
+        },
+        "exporters": {"otlp": {"endpoint": to.authority, "tls": {"insecure": not to.tls}}},
+        "service": {
+            "extensions": ["health_check"],
+            "telemetry": {"metrics": {"level": "none"}},
+            "pipelines": {
+                "traces": {
+                    "receivers": ["opencensus"],
+                    "processors": ["memory_limiter", "batch"],
+                    "exporters": ["otlp"],
+                }
+            },
+        },
+    }
+
+
+def _emojivoto(
+    settings: EmojivotoConfig, namespace: Input[str], traces_to: TraceIngest
+) -> tuple[Workload, ...]:
+    images = settings.images
+
+    def address(service: str, port: int) -> Input[str]:
+        return joined(service_host(service, namespace), ":", port)
+
+    agent = {"OC_AGENT_HOST": address("bridge", OPENCENSUS_PORT)}
+    grpc = (
+        Port(name="grpc", number=GRPC_PORT, offered=GRPC_PORT),
+        Port(name="metrics", number=METRICS_PORT, offered=METRICS_PORT),
+    )
+
+    def service(name: str, image: str) -> Workload:
+        return Workload(
+            name=name,
+            image=image,
+            memory="64Mi",
+            env={"GRPC_PORT": str(GRPC_PORT), "PROM_PORT": str(METRICS_PORT), **agent},
+            ports=grpc,
+            service=f"{name}-svc",
+            # It has no health service of gRPC's.
+            probe={"tcpSocket": {"port": "grpc"}},
+        )
+
+    web = Workload(
+        name="web",
+        image=images.web,
+        memory="64Mi",
+        env={
+            "WEB_PORT": str(HTTP_PORT),
+            "EMOJISVC_HOST": address("emoji-svc", GRPC_PORT),
+            "VOTINGSVC_HOST": address("voting-svc", GRPC_PORT),
+            "INDEX_BUNDLE": "dist/index_bundle.js",
+            **agent,
+        },
+        ports=(Port(name="http", number=HTTP_PORT, offered=80),),
+        service="web-svc",
+        probe={"httpGet": {"path": "/", "port": "http"}},
+    )
+    bot = Workload(
+        name="vote-bot",
+        image=images.web,
+        memory="32Mi",
+        command=("emojivoto-vote-bot",),
+        env={"WEB_HOST": address("web-svc", 80), **agent},
+    )
+    return (
+        web,
+        service("emoji", images.emoji),
+        service("voting", images.voting),
+        *([bot] if settings.vote_bot else []),
+        _bridge(images.bridge, traces_to),
+    )
+
+
+def _bridge(image: str, traces_to: TraceIngest) -> Workload:
+    config = Output.from_input(bridge_config(traces_to.require_otlp_grpc()))
+    return Workload(
+        name="bridge",
+        image=image,
+        memory=f"{BRIDGE_MEMORY_MIB}Mi",
+        user=COLLECTOR_USER,
+        # Not a ConfigMap: a changed variable restarts the pod, a changed ConfigMap does not.
+        args=("--config=env:BRIDGE_CONFIG",),
+        env={
+            "BRIDGE_CONFIG": config.apply(lambda plain: yaml.safe_dump(plain, sort_keys=False)),
+            "GOMEMLIMIT": f"{BRIDGE_MEMORY_MIB * 8 // 10}MiB",
+        },
+        ports=(Port(name="opencensus", number=OPENCENSUS_PORT, offered=OPENCENSUS_PORT),),
+        service="bridge",
+        probe={"httpGet": {"path": "/", "port": HEALTH_CHECK_PORT}},
+    )
+
+
+def _hotrod(settings: HotrodConfig, traces_to: TraceIngest) -> Workload:
+    return Workload(
+        name="hotrod",
+        image=settings.image,
+        memory="128Mi",
+        args=("all",),
+        env={"OTEL_EXPORTER_OTLP_ENDPOINT": traces_to.require_otlp_http().url()},
+        ports=(Port(name="http", number=HTTP_PORT, offered=80),),
+        service="hotrod",
+        # It traces every request, those of probes as well.
+        probe={"tcpSocket": {"port": "http"}},
+    )

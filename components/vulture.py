@@ -1,0 +1,42 @@
+"""Owns the check of Tempo by tempo-vulture. Needs where Tempo takes spans, and where it answers."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi import Input, ResourceOptions
+
+from config.vulture import VultureConfig
+
+from .contracts import TraceIngest, TraceQuery
+from .kubernetes_object import KubernetesObject, object_metadata
+from .values.vulture import cron_job_spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class VultureArgs:
+    """What the check is made from."""
+
+    settings: VultureConfig
+    namespace: Input[str]
+    traces_to: TraceIngest
+    """Tempo's own receivers: a collector would still be holding what is asked for at once."""
+    query: TraceQuery
+
+
+class Vulture(pulumi.ComponentResource):
+    """A CronJob. Its Jobs are nobody's resources: an update that waited for one, and a state that
+    kept one that Kubernetes removes, would be in everybody's way."""
+
+    def __init__(self, name: str, args: VultureArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("tracing:index:Vulture", name, None, opts)
+        job = KubernetesObject(
+            f"{name}-schedule",
+            {
+                "apiVersion": "batch/v1",
+                "kind": "CronJob",
+                "metadata": object_metadata(args.settings.name, args.namespace),
+                "spec": cron_job_spec(args.settings, args.traces_to, args.query),
+            },
+            ResourceOptions(parent=self),
+        )
+        self.register_outputs({"cronJob": job.physical_name})

@@ -1,0 +1,32 @@
+"""Settings of tempo-vulture, which checks from time to time that Tempo gives back what it got."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from .base import Section
+from .kinds import CronSchedule, Duration, Image, StatefulSetName, TenantId
+from .platform import ComputeResources
+
+
+class VultureConfig(Section):
+    """A check of Tempo from within the cluster, as a CronJob in Tempo's namespace.
+
+    Each run writes traces to Tempo, asks for each by its id, and fails if one is not there.
+    """
+
+    name: StatefulSetName = "tempo-vulture"
+    """Name of the CronJob; its Jobs are called `<name>-<time>`."""
+    schedule: CronSchedule = "*/15 * * * *"
+    """When it runs, in the time zone of the cluster's controllers."""
+    suspended: bool = False
+    """Run only when somebody asks for it: `kubectl create job --from=cronjob/<name>`."""
+    cycles: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Traces that each run writes and reads, one a second."""
+    timeout: Duration = "5m"
+    """How long a run may take before it has failed; more than a second for each cycle."""
+    tenant: TenantId | None = None
+    """Tenant to write and read as, where Tempo has several."""
+    image: Image = "docker.io/grafana/tempo-vulture:3.0.3"
+    """Image of tempo-vulture, pinned by tag or digest; one version checks every Tempo."""
+    resources: ComputeResources = ComputeResources(cpu="20m", memory="64Mi")
