@@ -73,11 +73,13 @@ class Kafka:
 
     def left_to_read(self, group: str, topic: str) -> int:
         """Records of a topic that the group has not said it is done with."""
-        said = self._command("kafka-consumer-groups.sh", "--describe", f"--group={group}")
-        # GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG ...; no offset yet reads "-".
-        rows = re.findall(rf"^{group}\s+{topic}\s+\d+\s+(\d+|-)\s+(\d+)", said, re.MULTILINE)
-        assert rows, said
-        return sum(int(end) - int(done.replace("-", "0")) for done, end in rows)
+        ends = self._command("kafka-get-offsets.sh", f"--topic={topic}")
+        groups = self._command("kafka-consumer-groups.sh", "--describe", "--all-groups")
+        # topic:partition:end; and group topic partition offset ..., of partitions that have one.
+        written = re.findall(rf"^{topic}:\d+:(\d+)$", ends, re.MULTILINE)
+        done = re.findall(rf"^{group}\s+{topic}\s+\d+\s+(\d+)", groups, re.MULTILINE)
+        assert written, ends
+        return sum(map(int, written)) - sum(map(int, done))
 
     def _settings(self) -> dict[str, str]:
         user = f'user_{USER}="{self.password}"'

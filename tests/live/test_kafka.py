@@ -14,20 +14,25 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from components.tempo import QUERY_PORT
 from config.tempo import Distributed3Config
 from ops.stack_files import settings as settings_of
-from sandbox import Sandbox
 from tests.live.cluster import Address, Cluster
 from tests.live.figures import Figures
 from tests.live.kafka import USER, Kafka
-from tests.live.needs import Needs, free_port
-from tests.live.platform import GONE_SECONDS, PODS_SECONDS, Platform, operations
-from tests.live.project import Project
-from tests.live.store import forwarded
+from tests.live.needs import Needs
+from tests.live.platform import (
+    GONE_SECONDS,
+    PODS_SECONDS,
+    Platform,
+    applied,
+    operations,
+    small_store,
+)
 from tests.live.traces import SENDERS, export_request, span_names
 from tests.live.waiting import until
 
 STACK = "kafka"
 NAMES = f"tracing-live-{secrets.token_hex(4)}"
 KAFKA_NAMESPACE, TEMPO_NAMESPACE, OTHERS = f"{NAMES}-kafka", f"{NAMES}-tempo", NAMES
+TOPIC = "traces-of-the-live-tests"
 GROUP = "block-builder"
 """As which Tempo's block-builders read."""
 TRACES = 1000
@@ -64,39 +69,26 @@ def example(
     kafka: Kafka, needs: Needs, figures: Figures, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
     """The example, applied; whatever comes of it, nothing stays behind."""
-    given = settings_of(STACK)
-    tempo = given["tracing:tempo"]
-    changes = {
-        "deleteData": True,
-        "environment": "dev",
-        "kubernetes": {"context": needs.context, "existingNamespaces": [TEMPO_NAMESPACE]},
-        "objectStore": {
-            "namespace": OTHERS,
-            "volumeSize": "1Gi",
-            "admin": {"portForward": {"localPort": free_port()}},
-        },
-        "tempo": tempo
-        | {"namespace": TEMPO_NAMESPACE, "kafka": tempo["kafka"] | {"address": kafka.address}},
-        "collector": {"namespace": OTHERS},
-    }
-    settings = needs.settings(STACK, changes)
-    project = Project(needs, STACK, settings, tmp_path_factory.mktemp(STACK), figures.add)
+    tempo = settings_of(STACK)["tracing:tempo"]
     sasl = tempo["kafka"]["sasl"]
+    kafka.make_topic(TOPIC, tempo["kafka"]["partitions"])
     kafka.cluster.create(
         apiVersion="v1",
         kind="Secret",
         metadata={"name": sasl["secretName"], "namespace": TEMPO_NAMESPACE},
         stringData={"username": USER, "password": kafka.password},
     )
-    with Sandbox(project.directory, STACK) as box:
-        reach = partial(forwarded, kafka.cluster, project.settings, None, 0)
-        example = Platform(project, kafka.cluster, box, reach)
-        kafka.make_topic(tempo_of(example).kafka.topic, tempo_of(example).kafka.partitions)
-        try:
-            example.apply()
-            yield example
-        finally:
-            example.clear()
+    its_kafka = {"address": kafka.address, "topic": TOPIC}
+    changes = {
+        "deleteData": True,
+        "environment": "dev",
+        "kubernetes": {"context": needs.context, "existingNamespaces": [TEMPO_NAMESPACE]},
+        "objectStore": small_store(OTHERS),
+        "tempo": tempo | {"namespace": TEMPO_NAMESPACE, "kafka": tempo["kafka"] | its_kafka},
+        "collector": {"namespace": OTHERS},
+    }
+    with applied(needs, figures, tmp_path_factory.mktemp(STACK), STACK, changes) as example:
+        yield example
 
 
 def tempo_of(example: Platform) -> Distributed3Config:
@@ -154,7 +146,7 @@ def test_block_builders_that_are_killed_at_work_lose_nothing(
         "--grace-period=0",
         "--force",
     )
-    left = kafka.left_to_read(GROUP, tempo.kafka.topic)
+    left = kafka.left_to_read(GROUP, TOPIC)
     assert left > 0, "they were done already: nothing was at stake"
     figures.add("kafka: records in no block when the builders were killed", left, "records")
 

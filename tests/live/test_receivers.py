@@ -23,14 +23,11 @@ import yaml
 from components.values.tempo_monolithic import JAEGER
 from ops.registrations import record
 from ops.stack_files import settings as settings_of
-from sandbox import Sandbox
 from tests.live.cluster import REQUEST_TIMEOUT_SECONDS, Address, Cluster, request
 from tests.live.figures import Figures
 from tests.live.needs import Needs, free_port
 from tests.live.other_protocols import TCP, UDP
-from tests.live.platform import PODS_SECONDS, TRACE_SECONDS, Platform
-from tests.live.project import Project
-from tests.live.store import forwarded
+from tests.live.platform import PODS_SECONDS, TRACE_SECONDS, Platform, applied, small_store
 from tests.live.traces import span_names
 from tests.live.waiting import until
 
@@ -127,27 +124,13 @@ def stack(
     namespace = f"tracing-live-{secrets.token_hex(4)}"
     changes = {
         "deleteData": True,
-        "objectStore": {
-            "namespace": namespace,
-            "volumeSize": "1Gi",
-            "admin": {"portForward": {"localPort": free_port()}},
-        },
+        "objectStore": small_store(namespace),
         "tempo": settings_of(STACK)["tracing:tempo"]
         | {"namespace": namespace, "receivers": RECEIVERS},
     }
-    settings = needs.settings(STACK, changes)
-    project = Project(needs, STACK, settings, tmp_path_factory.mktemp(STACK), figures.add)
-    cluster = Cluster(needs.context)
-    with Sandbox(project.directory, STACK) as box:
-        stack = Platform(
-            project, cluster, box, partial(forwarded, cluster, project.settings, None, 0)
-        )
-        try:
-            stack.apply()
-            until("every pod is ready", PODS_SECONDS, stack.pods_are_ready)
-            yield stack
-        finally:
-            stack.clear()
+    with applied(needs, figures, tmp_path_factory.mktemp(STACK), STACK, changes) as stack:
+        until("every pod is ready", PODS_SECONDS, stack.pods_are_ready)
+        yield stack
 
 
 @pytest.mark.parametrize("receiver", PROTOCOLS)
