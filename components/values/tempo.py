@@ -13,6 +13,11 @@ CA_PATH: Final = "/etc/store-ca"
 EXPAND: Final = "-config.expand-env=true"
 """Tempo itself expands the references to the store's keys when it starts."""
 
+ALIVE_PATH: Final = "/status/version"
+"""Answered as soon as Tempo runs. The charts ask /ready, which says no for as long as a write-ahead
+log is read again after a crash: a pod that needs more than a minute for it would be killed at it,
+each time anew."""
+
 
 def s3_block(s3: S3Access) -> dict[str, Any]:
     """Tempo's `storage.trace.s3`."""

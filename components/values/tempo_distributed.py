@@ -15,11 +15,18 @@ from config.tempo import (
 from ..contracts import KafkaAccess, KafkaLogin, S3Access
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
-from .tempo import EXPAND, s3_block, workload
+from .tempo import ALIVE_PATH, EXPAND, s3_block, workload
 
 SASL_USERNAME: Final = "KAFKA_SASL_USERNAME"
 SASL_PASSWORD: Final = "KAFKA_SASL_PASSWORD"
 """Environment variables of the pods that talk to Kafka."""
+
+LEAVING: Final = "10s"
+"""How long a pod that is to end still answers, having said that it is not ready: until then
+somebody may have it for an address. Without it every update cuts off requests."""
+
+GRACE_SECONDS: Final = 60
+"""More than `LEAVING` and the half minute that Tempo gives open requests after it."""
 
 
 def tempo_2_values(settings: Distributed2Config, s3: S3Access) -> dict[str, Any]:
@@ -103,18 +110,42 @@ def _common(settings: DistributedConfig, s3: S3Access) -> dict[str, Any]:
         "global": {"extraArgs": [EXPAND]},
         "traces": _receivers(settings.receivers),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(s3)}},
+        "tempo": {"livenessProbe": {"httpGet": {"path": ALIVE_PATH}}},
         "distributor": {
             **_scaled(s3, "distributor", settings.distributor),
             "config": {"log_received_spans": settings.log_received_spans.model_dump()},
+            "shutdownDelay": LEAVING,
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
         },
         "querier": _scaled(s3, "querier", settings.querier),
-        "queryFrontend": _scaled(s3, "query-frontend", settings.query_frontend),
+        "queryFrontend": {
+            **_scaled(s3, "query-frontend", settings.query_frontend),
+            "extraArgs": [f"-shutdown-delay={LEAVING}"],
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
+        },
         "gateway": {"enabled": False} if settings.gateway is None else _gateway(settings.gateway),
-        "memcached": {"enabled": settings.memcached},
+        "memcached": _memcached(settings),
         # The chart configures its memcached as a cache whether or not it installs one.
         **({} if settings.memcached else {"cache": {"caches": []}}),
         **_overrides(settings),
         **_metrics_generator(settings.metrics_generator, s3),
+    }
+
+
+def _memcached(settings: DistributedConfig) -> dict[str, Any]:
+    """The cache: as much in need of a second pod as the queriers that ask it."""
+    if not settings.memcached:
+        return {"enabled": False}
+    scaling = settings.querier.autoscaling
+    queriers = scaling.min_replicas if scaling else settings.querier.replicas
+    replicas = min(queriers, 2)
+    # memcached's own limit is 64 MB of items; the rest is for connections and the process.
+    memory = "128Mi"
+    return {
+        "enabled": True,
+        "replicas": replicas,
+        **_spread("memcached", replicas),
+        "resources": {"requests": {"cpu": "50m", "memory": memory}, "limits": {"memory": memory}},
     }
 
 
@@ -175,12 +206,18 @@ def _spread(component: str, replicas: int) -> dict[str, Any]:
     The chart spreads most of them over zones only, and the compactor over nothing. Wanted, not
     required: a pod that shares a node is better than one that finds none. The chart takes these as
     the text of a template.
+
+    The chart's own affinity is taken away: of most kinds it allows no two pods on a node, and so
+    no more pods than nodes, whatever the replicas or the autoscaler say.
     """
     if replicas == 1:
         return {}
     labels = f'(dict "ctx" . "component" "{component}")'
     keys = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
-    return {"topologySpreadConstraints": "".join(_CONSTRAINT % (key, labels) for key in keys)}
+    return {
+        "topologySpreadConstraints": "".join(_CONSTRAINT % (key, labels) for key in keys),
+        "affinity": "",
+    }
 
 
 _CONSTRAINT: Final = """\
@@ -205,8 +242,8 @@ def _login(login: KafkaLogin | None) -> dict[str, Any]:
     keys = {SASL_USERNAME: login.username_key, SASL_PASSWORD: login.password_key}
     return {
         "extraArgs": [
-            f"-ingest.kafka.sasl-username=$({SASL_USERNAME})",
-            f"-ingest.kafka.sasl-password=$({SASL_PASSWORD})",
+            f"-ingest.sasl-username=$({SASL_USERNAME})",
+            f"-ingest.sasl-password=$({SASL_PASSWORD})",
         ],
         "extraEnv": [
             {"name": name, "valueFrom": {"secretKeyRef": {**secret, "key": key}}}

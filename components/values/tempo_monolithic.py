@@ -8,7 +8,7 @@ from config.tempo import MetricsGeneratorConfig, MonolithicConfig
 from ..contracts import S3Access
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
-from .tempo import ca_mounts, ca_volumes, keys_from_secret, pod_annotations, s3_block
+from .tempo import ALIVE_PATH, ca_mounts, ca_volumes, keys_from_secret, pod_annotations, s3_block
 from .text import as_yaml
 
 JAEGER: Final = {
@@ -32,6 +32,7 @@ def tempo_monolithic_values(settings: MonolithicConfig, s3: S3Access) -> dict[st
             "extraEnvFrom": keys_from_secret(s3),
             "extraVolumeMounts": ca_mounts(s3),
             "resources": compute_resources(settings.resources),
+            "livenessProbe": {"httpGet": {"path": ALIVE_PATH}},
             # Only for the ports of the Service: what is "" there has none.
             "receivers": {"jaeger": {"protocols": _ports(settings.receivers)}},
             "per_tenant_overrides": tenant_overrides(settings),

@@ -7,9 +7,11 @@ import pytest
 import trustme
 
 from tests.live.figures import Figures
-from tests.live.needs import Missing, Needs, find, find_charts
+from tests.live.needs import Missing, Needs, find, find_charts, find_kafka_image
 
 FIGURES = pytest.StashKey[Figures]()
+FINDERS = {"needs": find, "charts": find_charts, "kafka_image": find_kafka_image}
+"""What finds that which a fixture is about."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,7 +31,7 @@ def pytest_terminal_summary(
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what can't run here by a mark: pytest then says why once a file, not once a test."""
-    for fixture, find_it in (("needs", find), ("charts", find_charts)):
+    for fixture, find_it in FINDERS.items():
         using = [item for item in items if fixture in getattr(item, "fixturenames", ())]
         try:
             if using:
@@ -49,6 +51,12 @@ def needs() -> Needs:
 def charts() -> Path:
     """Where the archives of the charts are that `helm` renders; without both it is skipped."""
     return find_charts()
+
+
+@pytest.fixture(scope="session")
+def kafka_image() -> str:
+    """An image of Apache Kafka; without it what starts one is skipped."""
+    return find_kafka_image()
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ PLUGINS: Final = ("kubernetes", "minio", "random")
 CONTEXT: Final = "TRACING_LIVE_CONTEXT"
 CHARTS: Final = "TRACING_CHARTS"
 WITHOUT: Final = "TRACING_LIVE_WITHOUT"
+KAFKA_IMAGE: Final = "TRACING_KAFKA_IMAGE"
 
 
 class Missing(Exception):
@@ -55,6 +56,17 @@ def find_charts() -> Path:
     if shutil.which("helm") is None or directory is None:
         raise Missing(f"manifests: needs helm on PATH, and chart archives in {CHARTS}")
     return Path(directory)
+
+
+def find_kafka_image() -> str:
+    """An image of Apache Kafka that the cluster can pull; raises Missing."""
+    image = os.environ.get(KAFKA_IMAGE)
+    if not image:
+        raise Missing(
+            f"Tempo 3 on Kafka: name an image, such as docker.io/apache/kafka:4.3.1, in "
+            f"{KAFKA_IMAGE}"
+        )
+    return image
 
 
 def find() -> Needs:

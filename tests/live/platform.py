@@ -8,6 +8,8 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -20,8 +22,10 @@ from config.tempo import Distributed2Config, MonolithicConfig
 from sandbox import Result, Sandbox
 from tests.live import store
 from tests.live.cluster import Address, Cluster, is_ready, request
+from tests.live.figures import Figures
+from tests.live.needs import Needs, free_port
 from tests.live.project import Project
-from tests.live.store import Keys, Server
+from tests.live.store import Keys, Server, forwarded
 from tests.live.traces import SENDERS, export_request, span_names
 from tests.live.waiting import until
 
@@ -195,6 +199,37 @@ class Platform:
             self.project.run("state", "unprotect", "--all", "--yes", "--stack", self.project.stack)
         # A bucket outside, with objects in it, must not keep the rest from going.
         self.project.destroy("--continue-on-error")
+
+
+@contextlib.contextmanager
+def applied(
+    needs: Needs, figures: Figures, directory: Path, stack: str, changes: dict[str, Any]
+) -> Iterator[Platform]:
+    """A stack with a store in the cluster, applied; whatever comes of it, nothing stays behind.
+
+    `changes` has other values for whole sections; `None` leaves one out.
+    """
+    settings = needs.settings(stack, changes)
+    project = Project(needs, stack, settings, directory, figures.add)
+    cluster = Cluster(needs.context)
+    with Sandbox(project.directory, stack) as box:
+        reach = partial(forwarded, cluster, project.settings, None, 0)
+        platform = Platform(project, cluster, box, reach)
+        try:
+            platform.apply()
+            yield platform
+        finally:
+            platform.clear()
+
+
+def small_store(namespace: str) -> dict[str, Any]:
+    """Settings of a store in the cluster that is for one test."""
+    return {
+        "namespace": namespace,
+        "volumeSize": "1Gi",
+        # Another update on this machine, or the sandbox, may be using the usual port.
+        "admin": {"portForward": {"localPort": free_port()}},
+    }
 
 
 def operations(result: Result) -> dict[str, str]:

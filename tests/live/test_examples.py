@@ -2,19 +2,21 @@
 
 import secrets
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
 
 from ops.stack_files import settings as settings_of
-from sandbox import Sandbox
-from tests.live.cluster import Cluster
 from tests.live.figures import Figures
-from tests.live.needs import Needs, free_port
-from tests.live.platform import GONE_SECONDS, PODS_SECONDS, Platform, operations
-from tests.live.project import Project
-from tests.live.store import forwarded
+from tests.live.needs import Needs
+from tests.live.platform import (
+    GONE_SECONDS,
+    PODS_SECONDS,
+    Platform,
+    applied,
+    operations,
+    small_store,
+)
 from tests.live.waiting import until
 
 NAMESPACE = f"tracing-live-{secrets.token_hex(4)}"
@@ -40,26 +42,12 @@ def example(
     changes = {
         "deleteData": True,
         "environment": "dev",
-        "objectStore": given.get("tracing:objectStore", {})
-        | {
-            "namespace": NAMESPACE,
-            "volumeSize": "1Gi",
-            "admin": {"portForward": {"localPort": free_port()}},
-        },
+        "objectStore": given.get("tracing:objectStore", {}) | small_store(NAMESPACE),
         "tempo": given["tracing:tempo"] | {"namespace": NAMESPACE},
         **STACKS[stack],
     }
-    settings = needs.settings(stack, changes)
-    project = Project(needs, stack, settings, tmp_path_factory.mktemp(stack), figures.add)
-    cluster = Cluster(needs.context)
-    with Sandbox(project.directory, stack) as box:
-        reach = partial(forwarded, cluster, project.settings, None, 0)
-        example = Platform(project, cluster, box, reach)
-        try:
-            example.apply()
-            yield example
-        finally:
-            example.clear()
+    with applied(needs, figures, tmp_path_factory.mktemp(stack), stack, changes) as example:
+        yield example
 
 
 def test_it_goes_up_as_the_sandbox_says(example: Platform, figures: Figures) -> None:

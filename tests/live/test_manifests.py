@@ -21,7 +21,17 @@ KUBERNETES = "1.36.2"
 SIZE = {"replicas": 2, "resources": {"cpu": "500m", "memory": "1Gi"}}
 SCALED = {"resources": SIZE["resources"], "autoscaling": {"maxReplicas": 4}}
 SEVERAL = {"distributor": SIZE, "querier": SIZE, "queryFrontend": SCALED, "gateway": SIZE}
+RECEIVERS = {
+    "otlpGrpc": ("TCP", 4317),
+    "otlpHttp": ("TCP", 4318),
+    "zipkin": ("TCP", 9411),
+    "jaegerGrpc": ("TCP", 14250),
+    "jaegerThriftHttp": ("TCP", 14268),
+    "jaegerThriftCompact": ("UDP", 6831),
+    "jaegerThriftBinary": ("UDP", 6832),
+}
 EVERYWHERE: dict[str, Any] = {
+    "receivers": list(RECEIVERS),
     "limits": {},
     "tenants": {"team-a": {"maxTraceMb": 20}},
     "metricsGenerator": {"remoteWriteUrl": "http://prometheus:9090/api/v1/write"} | SIZE,
@@ -84,6 +94,16 @@ def test_the_addresses_that_are_handed_out_are_services_with_that_port(rendered:
         assert address.port in [port["port"] for port in service["spec"]["ports"]], output
 
 
+def test_the_service_lets_in_the_protocols_that_are_received(rendered: Rendered) -> None:
+    case, run, documents = rendered
+    host = urlsplit(run.outputs["otlpGrpcEndpoint"]).hostname
+    assert host is not None
+    service = named(documents, "Service")[host.split(".")[0]]
+    ports = {(port.get("protocol", "TCP"), port["port"]) for port in service["spec"]["ports"]}
+    asked_for = RECEIVERS if case.endswith("prod") else ("otlpGrpc", "otlpHttp")
+    assert {RECEIVERS[receiver] for receiver in asked_for} <= ports
+
+
 def test_whatever_has_more_than_one_pod_survives_a_drain_and_is_spread(rendered: Rendered) -> None:
     _, _, documents = rendered
     budgets = named(documents, "PodDisruptionBudget")
@@ -104,18 +124,25 @@ def test_whatever_has_more_than_one_pod_survives_a_drain_and_is_spread(rendered:
         }, name
         for constraint in constraints:
             assert constraint["labelSelector"]["matchLabels"].items() <= labels.items(), name
+            # More pods than nodes still find a place.
+            assert constraint["whenUnsatisfiable"] == "ScheduleAnyway", name
+        assert "affinity" not in workload["spec"]["template"]["spec"], name
 
 
-def test_every_pod_of_tempo_is_probed_and_in_prod_has_requests(rendered: Rendered) -> None:
+def test_every_pod_is_probed_and_in_prod_has_requests(rendered: Rendered) -> None:
     case, _, documents = rendered
     for name, workload in named(documents, "Deployment", "StatefulSet").items():
-        if name.endswith("memcached"):
-            continue
         container = workload["spec"]["template"]["spec"]["containers"][0]
         assert container["readinessProbe"], name
-        assert container["livenessProbe"], name
+        # Or a pod that needs a minute to get ready is killed before it is.
+        assert container["livenessProbe"] != container["readinessProbe"], name
+        assert container["livenessProbe"].get("httpGet", {}).get("path") != "/ready", name
         if case.endswith("prod"):
-            assert container["resources"]["requests"] == {"cpu": "500m", "memory": "1Gi"}, name
+            requests = container["resources"]["requests"]
+            if name.endswith("memcached"):
+                assert requests.keys() == {"cpu", "memory"}
+            else:
+                assert requests == {"cpu": "500m", "memory": "1Gi"}, name
 
 
 def test_a_real_api_server_accepts_every_manifest(rendered: Rendered) -> None:

@@ -67,10 +67,13 @@ SENDERS: dict[str, Callable[[str, ExportTraceServiceRequest], None]] = {
 """How to send to each of the stack's outputs."""
 
 
-def span_names(tempo: str, trace_id: str) -> list[str] | None:
-    """The spans' names of a trace, by Tempo's query API at a `host:port`; `None` if unknown."""
+def span_names(tempo: str, trace_id: str, mode: str = "all") -> list[str] | None:
+    """The spans' names of a trace, by Tempo's query API at a `host:port`; `None` if unknown.
+
+    A querier (its API is under /querier) can be asked for what is in blocks alone, as `mode`.
+    """
     status, body = request(
-        f"http://{tempo}/api/traces/{trace_id}", headers={"Accept": "application/json"}
+        f"http://{tempo}/api/traces/{trace_id}?mode={mode}", headers={"Accept": "application/json"}
     )
     if status == 404:
         return None

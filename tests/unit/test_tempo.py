@@ -194,8 +194,8 @@ def test_who_talks_to_kafka_signs_in_from_the_secret_and_nobody_else_does() -> N
         assert keys["KAFKA_SASL_USERNAME"] == {"name": "tempo-kafka", "key": "user"}
         assert keys["KAFKA_SASL_PASSWORD"] == {"name": "tempo-kafka", "key": "password"}
         assert values[name]["extraArgs"] == [
-            "-ingest.kafka.sasl-username=$(KAFKA_SASL_USERNAME)",
-            "-ingest.kafka.sasl-password=$(KAFKA_SASL_PASSWORD)",
+            "-ingest.sasl-username=$(KAFKA_SASL_USERNAME)",
+            "-ingest.sasl-password=$(KAFKA_SASL_PASSWORD)",
         ]
 
 
@@ -253,10 +253,46 @@ def test_whatever_has_more_than_one_pod_is_spread_over_zones_and_nodes(profile: 
         for name, part in values.items()
         if isinstance(part, dict) and part.get("replicas", 1) > 1
     }
-    assert len(several) == {"distributed-2": 6, "distributed-3": 7}[profile]
+    assert len(several) == {"distributed-2": 7, "distributed-3": 8}[profile]
     for part in several.values():
         for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone"):
             assert key in part["topologySpreadConstraints"]
+        # The chart's own would allow one pod a node.
+        assert part["affinity"] == ""
+
+
+@pytest.mark.parametrize(
+    ("querier", "replicas"),
+    [
+        ({}, 1),
+        ({"replicas": 5}, 2),
+        ({"autoscaling": {"minReplicas": 3, "maxReplicas": 9}, "resources": {"cpu": "1"}}, 2),
+    ],
+)
+def test_the_cache_has_a_second_pod_where_the_queriers_have(
+    querier: dict[str, Any], replicas: int
+) -> None:
+    cache = run_of("distributed-2", querier=querier).helm_values()["tempo"]["memcached"]
+    assert cache["replicas"] == replicas
+    # Without requests it would be the first to go from a full node.
+    assert cache["resources"]["requests"].keys() == {"cpu", "memory"}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_tempo_that_reads_its_log_again_is_not_killed_at_it(profile: str) -> None:
+    values = run_of(profile).helm_values()["tempo"]
+    # Whatever is not ready, such as /ready, does not answer it.
+    assert values["tempo"]["livenessProbe"]["httpGet"]["path"] == "/status/version"
+
+
+@pytest.mark.parametrize("profile", ["distributed-2", "distributed-3"])
+def test_a_pod_that_is_sent_requests_says_first_that_it_leaves(profile: str) -> None:
+    values = run_of(profile).helm_values()["tempo"]
+    assert values["distributor"]["shutdownDelay"] == "10s"
+    assert values["queryFrontend"]["extraArgs"] == ["-shutdown-delay=10s"]
+    for workload in ("distributor", "queryFrontend"):
+        # The delay, and the 30 s after it that Tempo gives to open requests.
+        assert values[workload]["terminationGracePeriodSeconds"] > 10 + 30
 
 
 LIMITED = {
