@@ -53,7 +53,7 @@ def findings_of(error: ValidationError, model: type[BaseModel]) -> list[Finding]
     return [
         _finding(detail, model)
         for detail in error.errors(include_url=False)
-        # Of a list Pydantic counts the valid items only: with one wrong item it is "empty" too.
+        # A list whose items are wrong is empty only to Pydantic, which took none of them.
         if not (detail["type"] == "too_short" and detail["input"])
     ]
 
