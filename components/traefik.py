@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi import Input, Output, ResourceOptions
 
+from config.certificates import read as read_certificates
 from config.traefik import TraefikConfig
 
 from .contracts import ChartRef, TraceIngest, TraceLogFormat
@@ -39,8 +40,9 @@ class Traefik(pulumi.ComponentResource):
         settings = args.settings
         self.log_format = LOG_FORMATS[settings.version]
         self.values = None
+        ca = None if settings.ca_file is None else read_certificates(settings.ca_file)
         if settings.install == "values":
-            text = as_yaml(argument_values(settings, args.traces_to))
+            text = as_yaml(argument_values(settings, args.traces_to, ca))
             self.values = Output.concat(LISTS_ARE_REPLACED, text)
         elif args.chart is not None and args.namespace is not None:
             helm_release(
@@ -48,11 +50,11 @@ class Traefik(pulumi.ComponentResource):
                 chart=args.chart,
                 release_name=settings.release_name,
                 namespace=args.namespace,
-                values=traefik_values(settings, args.traces_to),
+                values=traefik_values(settings, args.traces_to, ca),
                 parent=self,
             )
         else:
-            values = argument_values(settings, args.traces_to)
+            values = argument_values(settings, args.traces_to, ca)
             KubernetesObject(
                 f"{name}-chart-config",
                 {

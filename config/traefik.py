@@ -21,13 +21,17 @@ class TraefikConfig(Section):
     is told the settings by a HelmChartConfig. `values`: the settings are the stack output
     `traefikValues`, for a Traefik whose chart somebody else installs."""
     namespace: DnsLabel = "traefik"
-    """Namespace of the release; a HelmChartConfig is always in kube-system."""
+    """Namespace that Traefik runs in; with `install: release` the release is put there. That of
+    k3s is always in kube-system."""
     release_name: ReleaseName = "traefik"
     """Name of the Helm release, and of its Service."""
     service_type: Literal["LoadBalancer", "NodePort", "ClusterIP"] = "LoadBalancer"
     """Type of Traefik's Service; only for `install: release`."""
     protocol: Literal["grpc", "http"] = "grpc"
     """OTLP over gRPC or HTTP; only for version 3."""
+    ca_file: NonEmpty | None = None
+    """PEM file, relative to the project, with the authority of the certificate that spans are sent
+    to (`tracing:collector.tls`); the usual authorities if not given. Only for version 3."""
     sample_rate: Ratio = 1.0
     """Part of the requests to trace, 0 to 1. Version 3 decides by the trace's id alone, whatever
     the caller had decided."""

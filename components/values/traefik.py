@@ -28,8 +28,14 @@ LISTS_ARE_REPLACED: Final = """\
 """The head of the exported values: without it arguments of one's own are lost in silence."""
 
 
-def traefik_values(settings: TraefikConfig, traces_to: TraceIngest) -> dict[str, Any]:
-    """Values of the Helm release of Traefik 3 (chart 41)."""
+def traefik_values(
+    settings: TraefikConfig, traces_to: TraceIngest, ca: str | None = None
+) -> dict[str, Any]:
+    """Values of the Helm release of Traefik 3 (chart 41).
+
+    `ca` is the PEM of the authority of an ingest with TLS; the usual ones if `None`.
+    """
+    authority = _authority(settings, traces_to, ca)
     return {
         "fullnameOverride": settings.release_name,
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
@@ -51,6 +57,8 @@ def traefik_values(settings: TraefikConfig, traces_to: TraceIngest) -> dict[str,
             "resourceAttributes": settings.resource_attributes,
             "otlp": {"enabled": True, **_otlp_values(settings, traces_to)},
         },
+        # Not among the chart's own keys, which would fold the certificate's lines into one.
+        **({"additionalArguments": authority} if authority else {}),
         **_environment(settings),
     }
 
@@ -69,16 +77,20 @@ def _environment(settings: TraefikConfig) -> dict[str, Any]:
     return {"env": [{"name": "OTEL_PROPAGATORS", "value": ",".join(settings.propagators)}]}
 
 
-def argument_values(settings: TraefikConfig, traces_to: TraceIngest) -> dict[str, Any]:
+def argument_values(
+    settings: TraefikConfig, traces_to: TraceIngest, ca: str | None = None
+) -> dict[str, Any]:
     """Values for a Traefik whose chart is not this stack's: k3s', or one managed elsewhere.
 
     As command-line arguments, because the version of that chart is not known here, and its keys of
     access log and tracing were renamed more than once (ADR 0007); Traefik's own arguments were not.
     """
-    return {"additionalArguments": arguments(settings, traces_to), **_environment(settings)}
+    return {"additionalArguments": arguments(settings, traces_to, ca), **_environment(settings)}
 
 
-def arguments(settings: TraefikConfig, traces_to: TraceIngest) -> list[Input[str]]:
+def arguments(
+    settings: TraefikConfig, traces_to: TraceIngest, ca: str | None = None
+) -> list[Input[str]]:
     """Traefik's command-line arguments for access log and tracing."""
     zipkin = settings.version == 2
     # In the order of the stack file; a header that is kept anyway is named once.
@@ -92,6 +104,7 @@ def arguments(settings: TraefikConfig, traces_to: TraceIngest) -> list[Input[str
         "--tracing=true",
         f"--tracing.servicename={settings.service_name}",
         *(_zipkin(settings, traces_to) if zipkin else _otlp(settings, traces_to)),
+        *_authority(settings, traces_to, ca),
     ]
 
 
@@ -125,3 +138,13 @@ def _zipkin(settings: TraefikConfig, traces_to: TraceIngest) -> list[Input[str]]
         "--tracing.zipkin.id128Bit=true",
         f"--tracing.zipkin.sampleRate={settings.sample_rate:g}",
     ]
+
+
+def _authority(settings: TraefikConfig, traces_to: TraceIngest, ca: str | None) -> list[str]:
+    """The authority itself, not its file: no volume is needed, wherever Traefik runs."""
+    if ca is None or settings.version == 2:
+        return []
+    grpc = settings.protocol == "grpc"
+    endpoint = traces_to.require_otlp_grpc() if grpc else traces_to.require_otlp_http()
+    # With an authority Traefik speaks TLS even where it was told not to.
+    return [f"--tracing.otlp.{settings.protocol}.tls.ca={ca}"] if endpoint.tls else []

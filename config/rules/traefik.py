@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from .. import certificates
 from ..errors import Finding, shown
 from ..platform import Environment
 from ..stack import StackConfig
@@ -44,11 +45,27 @@ def _traefik_2_has_only_zipkin(stack: StackConfig, _: Environment) -> Iterator[F
             f"{shown(traefik.propagators)} is not what Traefik 2 propagates; remove it (Traefik 2 "
             "propagates b3multi, nothing else), or write version: 3",
         )
+    if traefik.ca_file is not None:
+        yield Finding(
+            "tracing:traefik.caFile",
+            "can't be told to Traefik 2, which sends Zipkin to what the usual authorities signed; "
+            "remove it, or write version: 3",
+        )
     if traefik.resource_attributes:
         yield Finding(
             "tracing:traefik.resourceAttributes",
             "can't be sent by Traefik 2, as Zipkin has none; remove it, or write version: 3",
         )
+
+
+@rule("traefik")
+def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.traefik is None or stack.traefik.ca_file is None:
+        return
+    try:
+        certificates.read(stack.traefik.ca_file)
+    except ValueError as error:
+        yield Finding("tracing:traefik.caFile", f"{shown(stack.traefik.ca_file)} {error}")
 
 
 @rule("traefik")

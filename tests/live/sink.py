@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 import grpc
+import trustme
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -75,8 +77,8 @@ def _texts(attributes: Iterable[KeyValue]) -> dict[str, str]:
 
 
 @contextmanager
-def sink() -> Iterator[Sink]:
-    """A sink that listens until the end of the block."""
+def sink(certificate: trustme.LeafCert | None = None) -> Iterator[Sink]:
+    """A sink that listens until the end of the block; OTLP with TLS if it has a certificate."""
     taker = Sink()
 
     class Service(trace_service_pb2_grpc.TraceServiceServicer):
@@ -88,7 +90,12 @@ def sink() -> Iterator[Sink]:
 
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Service(), server)
-    taker.grpc_port = server.add_insecure_port("127.0.0.1:0")
+    if certificate is None:
+        taker.grpc_port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        pair = certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes()
+        credentials = grpc.ssl_server_credentials([pair])
+        taker.grpc_port = server.add_secure_port("127.0.0.1:0", credentials)
     server.start()
 
     def take_otlp(path: str, body: bytes) -> None:
@@ -100,7 +107,10 @@ def sink() -> Iterator[Sink]:
         taker.zipkin(json.loads(body))
 
     try:
-        with listening(take_otlp) as otlp_http, listening(take_zipkin) as zipkin:
+        with (
+            listening(take_otlp, certificate=certificate) as otlp_http,
+            listening(take_zipkin) as zipkin,
+        ):
             taker.otlp_http_port, taker.zipkin_port = otlp_http, zipkin
             yield taker
     finally:
@@ -111,6 +121,7 @@ def sink() -> Iterator[Sink]:
 def listening(
     take: Callable[[str, bytes], None] | None = None,
     headers: list[dict[str, str]] | None = None,
+    certificate: trustme.LeafCert | None = None,
 ) -> Iterator[int]:
     """An HTTP server on a port of its own: what is posted is handed to `take`, the headers of what
     is asked for are added to `headers`."""
@@ -144,6 +155,10 @@ def listening(
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

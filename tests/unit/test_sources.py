@@ -75,6 +75,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "tracing:traefik.resourceAttributes",
         "as Zipkin has none",
     ),
+    "Traefik 2 with an authority": (
+        {
+            "tracing:traefik": TRAEFIK_2 | {"caFile": "examples/private-ca/ca.pem"},
+            "tracing:collector": ZIPKIN,
+        },
+        "tracing:traefik.caFile",
+        "can't be told to Traefik 2",
+    ),
+    "an authority that is not there": (
+        {"tracing:traefik": {"caFile": "no/such.pem"}},
+        "tracing:traefik.caFile",
+        '"no/such.pem" can\'t be read',
+    ),
     "Traefik 2 where the collector does not listen to Zipkin": (
         {"tracing:traefik": TRAEFIK_2, "tracing:collector": {}},
         "tracing:traefik.version",
@@ -256,6 +269,15 @@ def test_a_receiver_with_tls_is_sent_to_with_tls() -> None:
     assert "--tracing.otlp.grpc.insecure=false" in arguments(traefik(), secure)
     [url] = [a for a in arguments(traefik(version=2), secure) if "httpEndpoint" in str(a)]
     assert str(url).endswith("=https://collector.otel:9411/api/v2/spans")
+
+
+def test_an_authority_is_told_only_where_there_is_tls() -> None:
+    assert "--tracing.otlp.grpc.tls.ca=PEM" in arguments(traefik(), ingest(tls=True), "PEM")
+    assert traefik_values(traefik(protocol="http"), ingest(tls=True), "PEM")[
+        "additionalArguments"
+    ] == ["--tracing.otlp.http.tls.ca=PEM"]
+    assert not any("tls.ca" in str(each) for each in arguments(traefik(), ingest(), "PEM"))
+    assert "additionalArguments" not in traefik_values(traefik(), ingest(), "PEM")
 
 
 LINES = {
