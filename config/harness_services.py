@@ -71,16 +71,6 @@ class Service:
     last: int = LAST_MINOR
     """The last minor version that has it."""
 
-    @property
-    def path(self) -> str:
-        """The service's own section in the umbrella's values."""
-        return f"{self.module}.{self.name}"
-
-    @property
-    def key(self) -> str:
-        """The key that turns tracing on for this service alone."""
-        return f"{self.path}.monitoring.otel.enabled"
-
     def proof(self, minor: int) -> Proof:
         """What the umbrella of this minor version shows of it."""
         if not self.first <= minor <= self.last:
