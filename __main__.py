@@ -131,6 +131,8 @@ if stack.traefik is not None:
         opts,
     )
     log_formats.append(traefik.log_format)
+    if traefik.values is not None:
+        pulumi.export("traefikValues", traefik.values)
 if stack.linkerd is not None:
     linkerd = Linkerd("linkerd", LinkerdArgs(settings=stack.linkerd, traces_to=ingest), opts)
     pulumi.export("linkerdValues", linkerd.values)

@@ -15,6 +15,7 @@ import pulumi
 
 from components.contracts import ChartRef
 from config import StackConfig
+from config.harness import CHART_VERSION
 from config.platform import ChartsConfig
 
 
@@ -72,7 +73,7 @@ TRAEFIK: Final = Chart(
 )
 HARNESS: Final = Chart(
     name="harness",
-    version="0.44.1",
+    version=CHART_VERSION,
     repository="https://harness.github.io/helm-charts",
     sha256=None,
 )
@@ -111,7 +112,7 @@ def used_by(stack: StackConfig) -> dict[str, Chart]:
     if stack.traefik is not None and stack.traefik.install == "release":
         charts["traefik"] = TRAEFIK
     if stack.harness is not None and stack.harness.install == "release":
-        version = stack.harness.chart_version or HARNESS.version
+        version = stack.harness.chart_version
         charts["harness"] = Chart(
             name=HARNESS.name,
             version=version,

@@ -182,6 +182,12 @@ class TraceIngest:
             raise ValueError("OTLP over HTTP is not open at this ingest")
         return self.otlp_http
 
+    def require_zipkin(self) -> Endpoint:
+        """The Zipkin endpoint; raises ValueError like `require_otlp_grpc`."""
+        if self.zipkin is None:
+            raise ValueError("Zipkin is not open at this ingest")
+        return self.zipkin
+
 
 @dataclass(frozen=True, kw_only=True)
 class TraceQuery:

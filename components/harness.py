@@ -34,7 +34,7 @@ class Harness(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: HarnessArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Harness", name, None, opts)
-        overrides = harness_values(args.traces_to)
+        overrides = harness_values(args.settings, args.traces_to)
         self.values = as_yaml(overrides)
         if args.chart is not None and args.namespace is not None:
             helm_release(

@@ -1,17 +1,19 @@
-"""Owns Traefik's tracing and access log. Needs where to send spans. Gives its `TraceLogFormat`."""
+"""Owns Traefik's tracing and access log. Needs where to send spans. Gives its `TraceLogFormat`, and
+values for a Traefik that is managed elsewhere."""
 
 from dataclasses import dataclass
 
 import pulumi
-from pulumi import Input, ResourceOptions
+from pulumi import Input, Output, ResourceOptions
 
+from config.certificates import read as read_certificates
 from config.traefik import TraefikConfig
 
 from .contracts import ChartRef, TraceIngest, TraceLogFormat
 from .kubernetes_object import KubernetesObject, object_metadata
 from .release import helm_release
 from .values.text import as_yaml
-from .values.traefik import LOG_FORMAT, helm_chart_config_values, traefik_values
+from .values.traefik import LISTS_ARE_REPLACED, LOG_FORMATS, argument_values, traefik_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,31 +22,39 @@ class TraefikArgs:
 
     settings: TraefikConfig
     namespace: Input[str] | None
-    """Namespace of the release; `None` for a HelmChartConfig."""
+    """Namespace of the release; `None` where there is none."""
     chart: ChartRef | None
-    """Chart of the release; `None` for a HelmChartConfig."""
+    """Chart of the release; `None` where there is none."""
     traces_to: TraceIngest
 
 
 class Traefik(pulumi.ComponentResource):
-    """Traefik as a Helm release, or the settings of the one that k3s ships."""
+    """Traefik as a Helm release, the settings of the one that k3s ships, or values for another."""
 
     log_format: TraceLogFormat
+    values: Output[str] | None
+    """Text of a values file, for `helm upgrade -f`; `None` where nobody needs it."""
 
     def __init__(self, name: str, args: TraefikArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Traefik", name, None, opts)
-        self.log_format = LOG_FORMAT
-        if args.chart is not None and args.namespace is not None:
+        settings = args.settings
+        self.log_format = LOG_FORMATS[settings.version]
+        self.values = None
+        ca = None if settings.ca_file is None else read_certificates(settings.ca_file)
+        if settings.install == "values":
+            text = as_yaml(argument_values(settings, args.traces_to, ca))
+            self.values = Output.concat(LISTS_ARE_REPLACED, text)
+        elif args.chart is not None and args.namespace is not None:
             helm_release(
                 f"{name}-release",
                 chart=args.chart,
-                release_name=args.settings.release_name,
+                release_name=settings.release_name,
                 namespace=args.namespace,
-                values=traefik_values(args.settings, args.traces_to),
+                values=traefik_values(settings, args.traces_to, ca),
                 parent=self,
             )
         else:
-            values = helm_chart_config_values(args.settings, args.traces_to)
+            values = argument_values(settings, args.traces_to, ca)
             KubernetesObject(
                 f"{name}-chart-config",
                 {

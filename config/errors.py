@@ -53,7 +53,12 @@ def shown(value: object) -> str:
 
 def findings_of(error: ValidationError, model: type[BaseModel]) -> list[Finding]:
     """Pydantic's errors for a `tracing:` tree of type `model`, in the words of the stack file."""
-    return [_finding(detail, model) for detail in error.errors(include_url=False)]
+    return [
+        _finding(detail, model)
+        for detail in error.errors(include_url=False)
+        # A list whose items are wrong is empty only to Pydantic, which took none of them.
+        if not (detail["type"] == "too_short" and detail["input"])
+    ]
 
 
 def _finding(detail: ErrorDetails, model: type[BaseModel]) -> Finding:

@@ -1,11 +1,20 @@
 """Settings of Harness Self-Managed Enterprise Edition."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from .base import Section
-from .kinds import DnsLabel, NonEmpty, ReleaseName
+from .harness_services import ServiceName, minor_version
+from .kinds import DnsLabel, ReleaseName
+
+CHART_VERSION: Final = "0.44.1"
+"""The umbrella chart's version where the stack file names none; `charts.py` pins it."""
+
+
+def _known_version(text: str) -> str:
+    minor_version(text)
+    return text
 
 
 class HarnessConfig(Section):
@@ -15,20 +24,19 @@ class HarnessConfig(Section):
     """`values`: the overrides are the stack output `harnessValues`, for `helm upgrade -f`.
     `release`: this stack manages the umbrella chart's release."""
     namespace: DnsLabel = "harness"
-    """Namespace of the release. Only for `install: release`."""
+    """Namespace that Harness runs in, all of it: the umbrella chart knows no other than its
+    release's. With `install: release` the release is put there."""
     release_name: ReleaseName = "harness"
     """Name of the umbrella chart's release. Only for `install: release`."""
-    chart_version: NonEmpty | None = None
-    """Version of the umbrella chart; the pinned one if not given. Only for `install: release`."""
+    chart_version: Annotated[
+        str,
+        AfterValidator(_known_version),
+        WithJsonSchema({"type": "string", "pattern": r"^0\.\d+\.\d+$"}),
+    ] = CHART_VERSION
+    """Version of the umbrella chart, 0.27.0 or newer: of the release, or of the one that you
+    upgrade with the values. Which services it has: `python -m ops harness`."""
+    services: Annotated[tuple[ServiceName, ...], Field(min_length=1)] | None = None
+    """Trace these services only; all that the umbrella chart has if not given."""
     values: dict[str, Any] = Field(default_factory=dict)
     """Your own values of the umbrella chart, merged beneath the tracing overrides. Only for
     `install: release`."""
-
-    @model_validator(mode="after")
-    def _release_keys(self) -> "HarnessConfig":
-        if self.install == "values" and (self.chart_version or self.values):
-            raise ValueError(
-                "has chartVersion or values, which only count with install: release; "
-                "write install: release, or remove them"
-            )
-        return self

@@ -1,4 +1,4 @@
-"""Traefik 3's tracing and access log: as values of its chart, and as command-line arguments."""
+"""Traefik's tracing and access log: as values of its chart, and as command-line arguments."""
 
 from typing import Any, Final
 
@@ -8,16 +8,34 @@ from config.traefik import TRAEFIK_DERIVED_FIELD, TraefikConfig
 
 from ..contracts import TraceIngest, TraceLogFormat, joined
 
-LOG_FORMAT: Final = TraceLogFormat(name=TRAEFIK_DERIVED_FIELD, json_fields=("trace_id", "TraceId"))
-"""Fields of a JSON access-log line that hold the trace's id (Traefik 3.7 writes both, earlier
-versions the second one)."""
+B3_TRACE_ID: Final = "X-B3-Traceid"
+"""The request header in which Traefik 2 hands the trace's id on, as it writes it."""
+
+LOG_FORMATS: Final = {
+    3: TraceLogFormat(name=TRAEFIK_DERIVED_FIELD, json_fields=("trace_id", "TraceId")),
+    2: TraceLogFormat(name=TRAEFIK_DERIVED_FIELD, json_fields=(f"request_{B3_TRACE_ID}",)),
+}
+"""Fields of a JSON access-log line that hold the trace's id, by Traefik's version (3.7 writes both,
+3.0 to 3.6 the second one)."""
 
 DEFAULT_PROPAGATORS: Final = ("tracecontext", "baggage")
 """What OpenTelemetry propagates when OTEL_PROPAGATORS is not set."""
 
+LISTS_ARE_REPLACED: Final = """\
+# For `helm upgrade -f yours.yaml -f this.yaml`. Helm merges mappings, but of lists it takes the
+# last: if yours.yaml has additionalArguments or env, copy what is below into it instead.
+"""
+"""The head of the exported values: without it arguments of one's own are lost in silence."""
 
-def traefik_values(settings: TraefikConfig, traces_to: TraceIngest) -> dict[str, Any]:
-    """Values of the Helm release of Traefik (chart 41)."""
+
+def traefik_values(
+    settings: TraefikConfig, traces_to: TraceIngest, ca: str | None = None
+) -> dict[str, Any]:
+    """Values of the Helm release of Traefik 3 (chart 41).
+
+    `ca` is the PEM of the authority of an ingest with TLS; the usual ones if `None`.
+    """
+    authority = _authority(settings, traces_to, ca)
     return {
         "fullnameOverride": settings.release_name,
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
@@ -37,13 +55,15 @@ def traefik_values(settings: TraefikConfig, traces_to: TraceIngest) -> dict[str,
             "serviceName": settings.service_name,
             "sampleRate": settings.sample_rate,
             "resourceAttributes": settings.resource_attributes,
-            "otlp": {"enabled": True, **_otlp(settings, traces_to)},
+            "otlp": {"enabled": True, **_otlp_values(settings, traces_to)},
         },
+        # Not among the chart's own keys, which would fold the certificate's lines into one.
+        **({"additionalArguments": authority} if authority else {}),
         **_environment(settings),
     }
 
 
-def _otlp(settings: TraefikConfig, traces_to: TraceIngest) -> dict[str, Any]:
+def _otlp_values(settings: TraefikConfig, traces_to: TraceIngest) -> dict[str, Any]:
     if settings.protocol == "grpc":
         grpc = traces_to.require_otlp_grpc()
         return {"grpc": {"enabled": True, "endpoint": grpc.authority, "insecure": not grpc.tls}}
@@ -52,30 +72,45 @@ def _otlp(settings: TraefikConfig, traces_to: TraceIngest) -> dict[str, Any]:
 
 
 def _environment(settings: TraefikConfig) -> dict[str, Any]:
-    if settings.propagators == DEFAULT_PROPAGATORS:
+    if settings.version == 2 or settings.propagators == DEFAULT_PROPAGATORS:
         return {}
     return {"env": [{"name": "OTEL_PROPAGATORS", "value": ",".join(settings.propagators)}]}
 
 
-def helm_chart_config_values(settings: TraefikConfig, traces_to: TraceIngest) -> dict[str, Any]:
-    """Values for the Traefik that k3s ships.
+def argument_values(
+    settings: TraefikConfig, traces_to: TraceIngest, ca: str | None = None
+) -> dict[str, Any]:
+    """Values for a Traefik whose chart is not this stack's: k3s', or one managed elsewhere.
 
-    As command-line arguments: each k3s release carries another version of the chart, and the keys
-    of access log and tracing were renamed between them; Traefik's own arguments were not.
+    As command-line arguments, because the version of that chart is not known here, and its keys of
+    access log and tracing were renamed more than once (ADR 0007); Traefik's own arguments were not.
     """
-    return {"additionalArguments": arguments(settings, traces_to), **_environment(settings)}
+    return {"additionalArguments": arguments(settings, traces_to, ca), **_environment(settings)}
 
 
-def arguments(settings: TraefikConfig, traces_to: TraceIngest) -> list[Input[str]]:
+def arguments(
+    settings: TraefikConfig, traces_to: TraceIngest, ca: str | None = None
+) -> list[Input[str]]:
     """Traefik's command-line arguments for access log and tracing."""
-    result: list[Input[str]] = [
+    zipkin = settings.version == 2
+    # In the order of the stack file; a header that is kept anyway is named once.
+    kept = dict.fromkeys((*settings.keep_headers, *((B3_TRACE_ID,) if zipkin else ())))
+    return [
         "--accesslog=true",
         "--accesslog.format=json",
         "--accesslog.fields.defaultmode=keep",
         "--accesslog.fields.headers.defaultmode=drop",
-        *(f"--accesslog.fields.headers.names.{name}=keep" for name in settings.keep_headers),
+        *(f"--accesslog.fields.headers.names.{name}=keep" for name in kept),
         "--tracing=true",
         f"--tracing.servicename={settings.service_name}",
+        *(_zipkin(settings, traces_to) if zipkin else _otlp(settings, traces_to)),
+        *_authority(settings, traces_to, ca),
+    ]
+
+
+def _otlp(settings: TraefikConfig, traces_to: TraceIngest) -> list[Input[str]]:
+    """What Traefik 3 alone is told."""
+    result: list[Input[str]] = [
         f"--tracing.samplerate={settings.sample_rate:g}",
         *(
             f"--tracing.resourceattributes.{key}={value}"
@@ -90,3 +125,26 @@ def arguments(settings: TraefikConfig, traces_to: TraceIngest) -> list[Input[str
         url = traces_to.require_otlp_http().url("/v1/traces")
         result.append(joined("--tracing.otlp.http.endpoint=", url))
     return result
+
+
+def _zipkin(settings: TraefikConfig, traces_to: TraceIngest) -> list[Input[str]]:
+    """What Traefik 2 alone is told."""
+    url = traces_to.require_zipkin().url("/api/v2/spans")
+    return [
+        "--tracing.zipkin=true",
+        joined("--tracing.zipkin.httpEndpoint=", url),
+        # One span for both ends of a request, and ids as long as those of everything else here.
+        "--tracing.zipkin.sameSpan=true",
+        "--tracing.zipkin.id128Bit=true",
+        f"--tracing.zipkin.sampleRate={settings.sample_rate:g}",
+    ]
+
+
+def _authority(settings: TraefikConfig, traces_to: TraceIngest, ca: str | None) -> list[str]:
+    """The authority itself, not its file: no volume is needed, wherever Traefik runs."""
+    if ca is None or settings.version == 2:
+        return []
+    grpc = settings.protocol == "grpc"
+    endpoint = traces_to.require_otlp_grpc() if grpc else traces_to.require_otlp_http()
+    # With an authority Traefik speaks TLS even where it was told not to.
+    return [f"--tracing.otlp.{settings.protocol}.tls.ca={ca}"] if endpoint.tls else []

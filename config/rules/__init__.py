@@ -5,17 +5,19 @@ their own, so that one mistake does not show up as two.
 """
 
 # Each of these registers its rules as it is loaded.
-from . import demo_app, grafana, ingest, kafka, platform, store, tempo, vulture
+from . import demo_app, grafana, harness, ingest, kafka, platform, store, tempo, traefik, vulture
 from .registry import check
 
 __all__ = [
     "check",
     "demo_app",
     "grafana",
+    "harness",
     "ingest",
     "kafka",
     "platform",
     "store",
     "tempo",
+    "traefik",
     "vulture",
 ]

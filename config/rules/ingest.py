@@ -30,6 +30,14 @@ def _traefik_finds_its_receiver(stack: StackConfig, _: Environment) -> Iterator[
     if stack.traefik is None:
         return
     owner, receivers = _ingest(stack)
+    if stack.traefik.version == 2:
+        if "zipkin" not in receivers:
+            yield Finding(
+                "tracing:traefik.version",
+                f"2 sends Zipkin, which is not open; add zipkin to tracing:{owner}.receivers, or "
+                "write version: 3",
+            )
+        return
     wanted = "otlpGrpc" if stack.traefik.protocol == "grpc" else "otlpHttp"
     if wanted not in receivers:
         yield Finding(

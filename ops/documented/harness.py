@@ -104,7 +104,7 @@ HARNESS: Final[Sequence[Value]] = (
 
 LEFT_OUT: Final = (
     "That each of the document's services is traced is not a value of this stack: all of them read "
-    "the one global switch. Of the fourteen, idp-service left the umbrella chart after 0.39.0, and "
-    "sto-manager is sto-core today."
+    "the one global switch. Of the fourteen, idp-service left the umbrella chart after 0.39, and "
+    "sto-manager after 0.34 (STO runs sto-core today); `python -m ops harness` shows all of them."
 )
 """What the example does not reproduce at all, and why."""

@@ -142,7 +142,10 @@ PICLUSTER: Final[Sequence[Value]] = (
         "--tracing.zipkin",
         "true",
         argument("tracing.zipkin"),
-        why="Traefik 3 has no Zipkin exporter; it sends OTLP.",
+        why=(
+            "Traefik 3 has no Zipkin exporter; it sends OTLP. (With `version: 2` a Traefik 2 is "
+            "told what stands in the document.)"
+        ),
     ),
     Value(
         "--tracing.zipkin.httpEndpoint",

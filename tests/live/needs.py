@@ -69,6 +69,15 @@ def find_kafka_image() -> str:
     return image
 
 
+def find_program(name: str, variable: str) -> Path:
+    """A program of this machine: the one that the variable names, or of that name on PATH; raises
+    Missing."""
+    found = os.environ.get(variable) or shutil.which(name)
+    if found is None or not os.access(found, os.X_OK):
+        raise Missing(f"{name}: put it on PATH, or name the program in {variable}")
+    return Path(found).resolve()
+
+
 def find() -> Needs:
     """What the live tier runs on; raises Missing."""
     context = os.environ.get(CONTEXT)

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 from minio.error import S3Error
 
-from components.values.traefik import LOG_FORMAT
+from components.values.traefik import LOG_FORMATS
 from config import MinioConfig
 from sandbox import Sandbox
 from tests.live.cluster import Address, Cluster, request
@@ -155,7 +155,7 @@ def test_a_request_through_traefik_logs_the_id_of_its_trace(platform: Platform) 
     line = until("the request is in the access log", TRACE_SECONDS, logged)
     json.loads(line)
     # As Grafana does with the derived field of the Loki data source.
-    found = re.search(LOG_FORMAT.matcher_regex, line)
+    found = re.search(LOG_FORMATS[3].matcher_regex, line)
     assert found is not None, line
     assert platform.trace(found[1])
 

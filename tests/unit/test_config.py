@@ -45,7 +45,7 @@ REFUSED = {
     "an unknown key that is like no other, with all of them": (
         {"tracing:linkerd": {"xyzzy": 1}},
         "tracing:linkerd.xyzzy",
-        "write one of controller, labels, traceServiceName",
+        "write one of controllerEndpoint, labels, traceServiceName",
     ),
     "an unknown key deep in a section": (
         {"tracing:tempo": {"ingester": {"resources": {"cpus": "1"}}}},
@@ -226,11 +226,6 @@ REFUSED = {
         {"tracing:traefik": {"propagators": []}},
         "tracing:traefik.propagators",
         "is empty",
-    ),
-    "values for a chart that is not installed": (
-        {"tracing:harness": {"values": {"a": 1}}},
-        "tracing:harness",
-        "write install: release, or remove them",
     ),
     "settings of a provider that this program does not use": (
         {"kubernetes:context": "prod"},

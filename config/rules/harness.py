@@ -1,0 +1,52 @@
+"""Rules on Harness: what a version of its umbrella chart has, and what it is told."""
+
+from collections.abc import Iterator
+
+from ..errors import Finding, shown
+from ..harness_services import GLOBAL_SECTION, Proof, minor_version, service
+from ..platform import Environment
+from ..stack import StackConfig
+from .registry import rule
+
+
+@rule("harness")
+def _values_are_merged_into_a_release(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.harness is not None and stack.harness.install == "values" and stack.harness.values:
+        yield Finding(
+            "tracing:harness.values",
+            "is only used with install: release; write that, or remove it and keep your values in "
+            "your own file (helm upgrade -f yours.yaml -f harnessValues)",
+        )
+
+
+@rule("harness")
+def _traced_services_are_in_the_chart(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    harness = stack.harness
+    if harness is None or harness.services is None:
+        return
+    minor = minor_version(harness.chart_version)
+    for index, name in enumerate(harness.services):
+        known = service(name)
+        if known.proof(minor) is Proof.ABSENT:
+            yield Finding(
+                f"tracing:harness.services[{index}]",
+                f"{shown(name)} is not in the umbrella chart {harness.chart_version}: it "
+                f"{known.absence(minor)}; remove it, or write the version that you run under "
+                "tracing:harness.chartVersion",
+            )
+
+
+@rule("harness")
+def _single_services_are_not_all(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    harness = stack.harness
+    if harness is None or harness.services is None:
+        return
+    section: object = harness.values
+    for key in GLOBAL_SECTION.split("."):
+        section = section.get(key) if isinstance(section, dict) else None
+    if section is not None:
+        yield Finding(
+            "tracing:harness.services",
+            f"can't be told apart with {GLOBAL_SECTION} in tracing:harness.values, which reaches "
+            "every service; remove one of the two",
+        )

@@ -1,0 +1,95 @@
+"""Rules on Traefik: what each version and each way to install it has."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from .. import certificates
+from ..errors import Finding, shown
+from ..platform import Environment
+from ..stack import StackConfig
+from .registry import rule
+
+CONTEXTS: Final = ("tracecontext", "b3", "b3multi")
+"""The propagators that carry a trace's id; baggage carries none."""
+
+READ_BY_LINKERD: Final = ("tracecontext", "b3multi")
+"""What Linkerd's proxy looks for in a request, in this order (`linkerd/trace-context` in
+linkerd2-proxy); it has no setting for it."""
+
+
+@rule("traefik")
+def _traefik_2_is_not_installed(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    traefik = stack.traefik
+    if traefik is not None and traefik.version == 2 and traefik.install == "release":
+        yield Finding(
+            "tracing:traefik.install",
+            '"release" installs Traefik 3, and tracing:traefik.version is 2; write values or '
+            "helm-chart-config, or version: 3",
+        )
+
+
+@rule("traefik")
+def _traefik_2_has_only_zipkin(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    traefik = stack.traefik
+    if traefik is None or traefik.version != 2:
+        return
+    if "protocol" in traefik.model_fields_set:
+        yield Finding(
+            "tracing:traefik.protocol",
+            f"{shown(traefik.protocol)} is OTLP, which Traefik 2 does not send; remove it (Traefik "
+            "2 sends Zipkin), or write version: 3",
+        )
+    if "propagators" in traefik.model_fields_set and traefik.propagators != ("b3multi",):
+        yield Finding(
+            "tracing:traefik.propagators",
+            f"{shown(traefik.propagators)} is not what Traefik 2 propagates; remove it (Traefik 2 "
+            "propagates b3multi, nothing else), or write version: 3",
+        )
+    if traefik.ca_file is not None:
+        yield Finding(
+            "tracing:traefik.caFile",
+            "can't be told to Traefik 2, which sends Zipkin to what the usual authorities signed; "
+            "remove it, or write version: 3",
+        )
+    if traefik.resource_attributes:
+        yield Finding(
+            "tracing:traefik.resourceAttributes",
+            "can't be sent by Traefik 2, as Zipkin has none; remove it, or write version: 3",
+        )
+
+
+@rule("traefik")
+def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.traefik is None or stack.traefik.ca_file is None:
+        return
+    try:
+        certificates.read(stack.traefik.ca_file)
+    except ValueError as error:
+        yield Finding("tracing:traefik.caFile", f"{shown(stack.traefik.ca_file)} {error}")
+
+
+@rule("traefik")
+def _some_header_carries_the_trace(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    traefik = stack.traefik
+    if traefik is not None and not set(traefik.propagators) & set(CONTEXTS):
+        yield Finding(
+            "tracing:traefik.propagators",
+            f"{shown(traefik.propagators)} carries no trace to the services behind Traefik; add "
+            f"one of {', '.join(CONTEXTS)}",
+        )
+
+
+@rule("traefik", "linkerd")
+def _linkerd_reads_what_traefik_writes(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    traefik = stack.traefik
+    if traefik is None or stack.linkerd is None or traefik.version == 2:
+        return
+    # With baggage alone there is no trace at all, which is another finding.
+    if set(traefik.propagators) & set(CONTEXTS) and not (
+        set(traefik.propagators) & set(READ_BY_LINKERD)
+    ):
+        yield Finding(
+            "tracing:traefik.propagators",
+            f"{shown(traefik.propagators)} is not read by Linkerd's proxies (tracing:linkerd), so "
+            f"that they make no spans; add {' or '.join(READ_BY_LINKERD)}",
+        )
