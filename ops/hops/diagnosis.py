@@ -52,7 +52,11 @@ _LOGGED: Final[Sequence[tuple[re.Pattern[str], str]]] = (
 )
 """What a line of a log looks like, and what it says of who wrote it."""
 
-_TROUBLE: Final = re.compile(r"level=(error|warn)|\"level\":\"(error|warn)|\t(error|warn)\t", re.I)
+_TROUBLE: Final = re.compile(
+    r"level=(error|warn)|\"level\":\"(error|warn)|\t(error|warn)\t|Exporting failed"
+)
+"""A line that complains: Tempo's, and the collector's, which says at level info that it can't hand
+on what it has and will try again."""
 
 
 def diagnose(observed: Sequence[Observation], kubectl: Kubectl) -> list[Finding]:
