@@ -288,6 +288,7 @@ class Journey:
                 f"no derived field of data source {uid} finds the trace's id in the line{wrong}: "
                 + self._line
             )
+        grafana.datasource(right[0].datasource_uid, "tempo")
         self._found_by_id(grafana.tempo(right[0].datasource_uid), [trace])
         return f"{right[0].field} leads to the trace in data source {right[0].datasource_uid}"
 

@@ -36,8 +36,8 @@ REFUSED = (
     'records."'
 )
 UNREACHED = (
-    "2026-11-21T15:07:49.700Z\tinfo\tinternal/retry_sender.go:136\tExporting failed. Will retry the "
-    'request after interval.\t{"resource": {"service.instance.id": "77bf089c", "service.name": '
+    "2026-11-21T15:07:49.700Z\tinfo\tinternal/retry_sender.go:136\tExporting failed. Will retry "
+    'the request after interval.\t{"resource": {"service.instance.id": "77bf089c", "service.name": '
     '"otelcol", "service.version": "0.158.0"}, "otelcol.component.id": "otlp_grpc", '
     '"otelcol.component.kind": "exporter", "otelcol.signal": "traces", "error": "rpc error: code = '
     'Unavailable desc = connection error: desc = \\"transport: Error while dialing: dial tcp '

@@ -1,0 +1,226 @@
+"""Programs of the platform as processes of this machine, on free ports of its own address."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from tests.live.cluster import request
+from tests.live.needs import free_port
+from tests.live.waiting import until
+
+START_SECONDS: Final = 120
+
+
+@dataclass
+class Process:
+    """A program that runs until it is ended."""
+
+    name: str
+    running: subprocess.Popen[bytes]
+    log: Path
+
+    def end(self) -> None:
+        """End it; nothing if it has ended."""
+        if self.running.poll() is None:
+            self.running.terminate()
+            try:
+                self.running.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.running.kill()
+                self.running.wait()
+
+
+def missing(*programs: str) -> str | None:
+    """Why nothing can run here; `None` if all programs are on PATH."""
+    absent = [program for program in programs if shutil.which(program) is None]
+    return f"needs {' and '.join(absent)} on PATH" if absent else None
+
+
+@contextlib.contextmanager
+def running(
+    name: str, directory: Path, *command: str, ready: Callable[[], bool]
+) -> Iterator[Process]:
+    """A program, once it is ready; ended afterwards."""
+    log = directory / f"{name}.log"
+    with log.open("wb") as said:
+        started = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, cwd=directory
+        )
+    process = Process(name, started, log)
+
+    def is_ready() -> bool:
+        if started.poll() is not None:
+            # Not an assertion, which would be waited out.
+            pytest.fail(f"{name} ended: {log.read_text('utf-8')[-2000:]}")
+        return ready()
+
+    try:
+        until(f"{name} is ready", START_SECONDS, is_ready)
+        yield process
+    finally:
+        process.end()
+
+
+def answers(url: str) -> bool:
+    """Whether a URL answers 200."""
+    try:
+        status, body = request(url)
+    except OSError as error:
+        raise AssertionError(f"{url}: {error}") from None
+    assert status == 200, f"{url}: {status} {body[:200]!r}"
+    return True
+
+
+def config(directory: Path, name: str, content: dict[str, Any]) -> str:
+    """A configuration file; its path."""
+    file = directory / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(content), "utf-8")
+    return str(file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tempo:
+    """A Tempo of one process, with its blocks in a directory or in a bucket."""
+
+    directory: Path
+    port: int
+    grpc: int
+    http: int
+
+    @classmethod
+    def on_free_ports(cls, directory: Path) -> Tempo:
+        return cls(directory=directory, port=free_port(), grpc=free_port(), http=free_port())
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @contextlib.contextmanager
+    def running(self, storage: dict[str, Any]) -> Iterator[Process]:
+        """Tempo, once it takes spans and answers for them."""
+        own = {"address": "127.0.0.1", "ring": {"kvstore": {"store": "inmemory"}}}
+        own["ring"]["replication_factor"] = 1
+        protocols = {
+            "grpc": {"endpoint": f"127.0.0.1:{self.grpc}"},
+            "http": {"endpoint": f"127.0.0.1:{self.http}"},
+        }
+        file = config(
+            self.directory,
+            "tempo",
+            {
+                "usage_report": {"reporting_enabled": False},
+                "server": {
+                    "http_listen_address": "127.0.0.1",
+                    "http_listen_port": self.port,
+                    "grpc_listen_address": "127.0.0.1",
+                    "grpc_listen_port": free_port(),
+                },
+                "distributor": {"receivers": {"otlp": {"protocols": protocols}}},
+                "ingester": {"lifecycler": own},
+                "storage": {
+                    "trace": {**storage, "wal": {"path": str(self.directory / "wal")}},
+                },
+            },
+        )
+        ready = f"{self.url}/ready"
+        command = ("tempo", f"-config.file={file}")
+        with running("tempo", self.directory, *command, ready=lambda: answers(ready)) as process:
+            yield process
+
+
+@contextlib.contextmanager
+def collector(directory: Path, *, grpc: int, http: int, to: int) -> Iterator[Process]:
+    """A collector that hands spans on to a local port by OTLP over gRPC, once it takes them."""
+    health = free_port()
+    protocols = {
+        "grpc": {"endpoint": f"127.0.0.1:{grpc}"},
+        "http": {"endpoint": f"127.0.0.1:{http}"},
+    }
+    exporter = {"endpoint": f"127.0.0.1:{to}", "tls": {"insecure": True}}
+    file = config(
+        directory,
+        "collector",
+        {
+            "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
+            "receivers": {"otlp": {"protocols": protocols}},
+            "exporters": {"otlp_grpc": exporter},
+            "service": {
+                "extensions": ["health_check"],
+                "telemetry": {"metrics": {"level": "none"}},
+                "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["otlp_grpc"]}},
+            },
+        },
+    )
+    url = f"http://127.0.0.1:{health}/"
+    command = ("otelcol-contrib", f"--config={file}")
+    with running("collector", directory, *command, ready=lambda: answers(url)) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def loki(directory: Path) -> Iterator[str]:
+    """The URL of a Loki that keeps its lines in a directory, once it takes them."""
+    port = free_port()
+    data = directory / "loki"
+    file = config(
+        directory,
+        "loki",
+        {
+            "auth_enabled": False,
+            "analytics": {"reporting_enabled": False},
+            "server": {
+                "http_listen_address": "127.0.0.1",
+                "http_listen_port": port,
+                "grpc_listen_address": "127.0.0.1",
+                "grpc_listen_port": free_port(),
+            },
+            "common": {
+                "instance_addr": "127.0.0.1",
+                "path_prefix": str(data),
+                "replication_factor": 1,
+                "ring": {"kvstore": {"store": "inmemory"}},
+                "storage": {
+                    "filesystem": {
+                        "chunks_directory": str(data / "chunks"),
+                        "rules_directory": str(data / "rules"),
+                    }
+                },
+            },
+            "schema_config": {
+                "configs": [
+                    {
+                        "from": "2024-01-01",
+                        "store": "tsdb",
+                        "object_store": "filesystem",
+                        "schema": "v13",
+                        "index": {"prefix": "index_", "period": "24h"},
+                    }
+                ]
+            },
+        },
+    )
+    url = f"http://127.0.0.1:{port}"
+    command = ("loki", f"-config.file={file}")
+    with running("loki", directory, *command, ready=lambda: answers(f"{url}/ready")):
+        yield url
+
+
+@contextlib.contextmanager
+def minio(directory: Path, user: str, password: str, port: int) -> Iterator[Process]:
+    """A MinIO on a local port, once it answers."""
+    data = directory / "minio"
+    data.mkdir(exist_ok=True)
+    env = ("env", f"MINIO_ROOT_USER={user}", f"MINIO_ROOT_PASSWORD={password}", "MINIO_BROWSER=off")
+    command = (*env, "minio", "server", f"--address=127.0.0.1:{port}", str(data))
+    health = f"http://127.0.0.1:{port}/minio/health/cluster"
+    with running("minio", directory, *command, ready=lambda: answers(health)) as process:
+        yield process
