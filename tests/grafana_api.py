@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         pass
 
 
@@ -91,7 +91,7 @@ def grafana(authorization: str, datasources: Mapping[str, dict[str, Any]]) -> It
 
     class Grafana(Handler):
         def do_GET(self) -> None:
-            self.reply(*api.answer(self.path, self.headers))
+            self.reply(*api.answer(self.path, dict(self.headers)))
 
     with serving(Grafana) as api.url:
         yield api
