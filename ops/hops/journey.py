@@ -229,6 +229,10 @@ class Journey:
 
     def _written_in_a_cycle(self, builders: dict[str, Client]) -> str:
         """Waits until a block-builder writes: nothing can have it do so at once."""
+        store = self._target.part(STORE)
+        if store is not None and diagnose([self._kubectl.observe(store, 0)], self._kubectl):
+            # Known beforehand; and the wait is a long one.
+            raise HopFailed("the object store is not well")
         flushed = "tempo_block_builder_flushed_blocks"
         before = {name: metric(it.text("/metrics"), flushed) for name, it in builders.items()}
 

@@ -1,4 +1,4 @@
-"""The hops through Grafana: to the trace, to the log line, and from that to the trace."""
+"""The hops beyond Tempo: its store, Grafana, the log line, and from that to the trace."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,7 +19,7 @@ from ops.hops.grafana import Link, links
 from ops.hops.hop import HopFailed, NotApplicable, Patience, walk
 from ops.hops.journey import Journey, log_line
 from ops.hops.spans import SERVICES, make_trace
-from ops.hops.target import Address, Target
+from ops.hops.target import STORE, Address, Part, Target
 from tests.grafana_api import GrafanaApi, Handler, grafana, serving
 
 TOKEN = "glsa_token"
@@ -266,6 +267,49 @@ def test_the_ingester_is_flushed_and_says_itself_whether_it_wrote(
     assert (found.status, said in found.detail) == (status, True)
     # A block that failed is known at once, not at the deadline.
     assert "not within" not in found.detail
+
+
+class BlockBuilder(Handler):
+    """Counts one block more each time it is asked."""
+
+    blocks = 0
+
+    def do_GET(self) -> None:
+        BlockBuilder.blocks += 1
+        series = f'tempo_block_builder_flushed_blocks{{tenant="single-tenant"}} {self.blocks}\n'
+        self.reply(200, series.encode())
+
+
+KUBECTL = """#!/bin/sh
+case "$*" in *minio*) cat "{directory}/store.json" ;; *) exit 1 ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("replicas", "status", "said"),
+    [(1, "ok", "wrote a block"), (0, "failed", "the object store is not well")],
+)
+def test_a_block_builder_is_waited_for_but_not_while_the_store_is_known_to_be_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replicas: int, status: str, said: str
+) -> None:
+    minio = {
+        "kind": "StatefulSet",
+        "metadata": {"name": "minio"},
+        "spec": {"replicas": replicas},
+        "status": {"readyReplicas": replicas},
+    }
+    (tmp_path / "store.json").write_text(json.dumps({"items": [minio]}), "utf-8")
+    (tmp_path / "kubectl").write_text(KUBECTL.format(directory=tmp_path), "utf-8")
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    store = Part(role=STORE, namespace="tempo", selector="app.kubernetes.io/instance=minio")
+    with serving(BlockBuilder) as url:
+        aim = Target(profile="distributed-3", ingesters=(Address(url),), parts=(store,))
+        found = walked(aim, "store", seconds=5)["store"]
+    assert (found.status, said in found.detail) == (status, True)
+    assert [finding.cause for finding in found.findings] == (
+        [] if replicas else ["StatefulSet tempo/minio is scaled to 0"]
+    )
 
 
 def test_the_store_is_left_alone_if_told_so_or_if_nothing_says_where_ingesters_are() -> None:
