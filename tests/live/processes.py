@@ -138,13 +138,25 @@ class Tempo:
 
 
 @contextlib.contextmanager
-def collector(directory: Path, *, grpc: int, http: int, to: int) -> Iterator[Process]:
-    """A collector that hands spans on to a local port by OTLP over gRPC, once it takes them."""
+def collector(
+    directory: Path,
+    *,
+    grpc: int,
+    http: int,
+    to: int,
+    tls: dict[str, str] | None = None,
+    processors: dict[str, Any] | None = None,
+) -> Iterator[Process]:
+    """A collector that hands spans on to a local port by OTLP over gRPC, once it takes them.
+
+    `tls` is the certificate of its receivers.
+    """
     health = free_port()
     protocols = {
-        "grpc": {"endpoint": f"127.0.0.1:{grpc}"},
-        "http": {"endpoint": f"127.0.0.1:{http}"},
+        "grpc": {"endpoint": f"127.0.0.1:{grpc}", **({"tls": tls} if tls else {})},
+        "http": {"endpoint": f"127.0.0.1:{http}", **({"tls": tls} if tls else {})},
     }
+    pipeline = {"receivers": ["otlp"], "exporters": ["otlp_grpc"]}
     exporter = {"endpoint": f"127.0.0.1:{to}", "tls": {"insecure": True}}
     file = config(
         directory,
@@ -152,11 +164,12 @@ def collector(directory: Path, *, grpc: int, http: int, to: int) -> Iterator[Pro
         {
             "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
             "receivers": {"otlp": {"protocols": protocols}},
+            "processors": processors or {},
             "exporters": {"otlp_grpc": exporter},
             "service": {
                 "extensions": ["health_check"],
                 "telemetry": {"metrics": {"level": "none"}},
-                "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["otlp_grpc"]}},
+                "pipelines": {"traces": {**pipeline, "processors": [*(processors or {})]}},
             },
         },
     )

@@ -189,41 +189,13 @@ def test_a_receiver_with_tls_is_verified_against_the_given_authority(
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     tls = {"cert_file": str(chained), "key_file": str(key)}
     grpc, http = free_port(), free_port()
-    file = processes.config(
-        tmp_path,
-        "collector-tls",
-        {
-            "receivers": {
-                "otlp": {
-                    "protocols": {
-                        "grpc": {"endpoint": f"127.0.0.1:{grpc}", "tls": tls},
-                        "http": {"endpoint": f"127.0.0.1:{http}", "tls": tls},
-                    }
-                }
-            },
-            "exporters": {
-                "otlp_grpc": {
-                    "endpoint": f"127.0.0.1:{chain.tempo.grpc}",
-                    "tls": {"insecure": True},
-                }
-            },
-            "service": {
-                "telemetry": {"metrics": {"level": "none"}},
-                "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["otlp_grpc"]}},
-            },
-        },
-    )
     addresses = [
         f"--otlp-grpc=https://127.0.0.1:{grpc}",
         f"--otlp-http=https://127.0.0.1:{http}",
         f"--tempo={chain.tempo.url}",
     ]
 
-    def listens() -> bool:
-        return "Everything is ready" in (tmp_path / "collector-tls.log").read_text("utf-8")
-
-    command = ("otelcol-contrib", f"--config={file}")
-    with processes.running("collector-tls", tmp_path, *command, ready=listens):
+    with processes.collector(tmp_path, grpc=grpc, http=http, to=chain.tempo.grpc, tls=tls):
         code, report = smoke(*addresses, f"--ca-file={tmp_path / 'ca.pem'}")
         assert code == 0, report
         assert [statuses(report)[name] for name in ALL[:4]] == ["ok"] * 4
@@ -232,6 +204,37 @@ def test_a_receiver_with_tls_is_verified_against_the_given_authority(
             assert code == 1
             assert failed(report)["name"] in ("otlp-grpc", "otlp-http")
             assert "--ca-file FILE" in failed(report)["causes"][0]["commands"][-1]
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        {"probabilistic_sampler": {"sampling_percentage": 0}},
+        {
+            "tail_sampling": {
+                "decision_wait": "1s",
+                "policies": [
+                    {
+                        "name": "errors",
+                        "type": "status_code",
+                        "status_code": {"status_codes": ["ERROR"]},
+                    }
+                ],
+            }
+        },
+    ],
+    ids=lambda processor: next(iter(processor)),
+)
+def test_a_collector_that_samples_keeps_the_trace(
+    chain: Chain, tmp_path: Path, processor: dict[str, Any]
+) -> None:
+    grpc, http = free_port(), free_port()
+    arguments = [f"--otlp-grpc=127.0.0.1:{grpc}", f"--tempo={chain.tempo.url}"]
+    with processes.collector(
+        tmp_path, grpc=grpc, http=http, to=chain.tempo.grpc, processors=processor
+    ):
+        code, report = smoke(*arguments)
+    assert code == 0, report
 
 
 def test_told_to_end_in_the_middle_it_ends_with_its_own_code(tmp_path: Path) -> None:
