@@ -69,6 +69,10 @@ refresh: setup ## `pulumi refresh` of STACK
 destroy: setup ## `pulumi destroy` of STACK
 	$(pulumi) || { status=$$?; echo 'If something is protected: it holds traces. To delete them: tracing:deleteData: true in Pulumi.$(STACK).yaml, make up, make destroy.' >&2; exit $$status; }
 
+.PHONY: smoke
+smoke: setup ## send a trace through STACK and find it again; what fails is named with its cause
+	@$(python) -m ops smoke --stack "$(STACK)" $(ARGS)
+
 .PHONY: generate
 generate: setup ## write again what is generated from the code: schema, configuration table, goldens
 	$(python) -m ops generate

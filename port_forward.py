@@ -1,12 +1,16 @@
-"""`kubectl port-forward` for as long as an update runs, and not a moment longer.
+"""`kubectl port-forward` for as long as it is needed, and not a moment longer.
 
 The provider of an in-cluster store has to reach it from where Pulumi runs, also after the program
-itself has ended: that is when the engine deletes. So the forward belongs to a process of its own,
+itself has ended: that is when the engine deletes. So that forward belongs to a process of its own,
 which watches the engine: when that ends, in whatever way (done, Ctrl-C, killed), it ends kubectl.
+A forward that a command holds while it works ends with the command, likewise in whatever way.
 """
 
 import argparse
 import asyncio
+import os
+import re
+import shutil
 import signal
 import socket
 import ssl
@@ -15,13 +19,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import grpc
 import pulumi
@@ -34,6 +38,14 @@ FREE_TIMEOUT_SECONDS: Final = 10
 POLL_SECONDS: Final = 0.2
 ADDRESS: Final = "127.0.0.1"
 
+_UNTIL_STDIN_ENDS: Final = """\
+exec 3<&0
+"$@" 3<&- & forward=$!
+{ read -r _ <&3; kill $forward; } 2>/dev/null &
+wait $forward"""
+"""Shell that runs a command until it ends or this process is gone, however that ended: the pipe
+to its standard input is closed then."""
+
 
 class PortForwardError(pulumi.RunError):
     """The forward could not be opened; the message says what kubectl said."""
@@ -43,14 +55,20 @@ class PortForwardError(pulumi.RunError):
 class PortForward:
     """How to forward to a workload of one cluster."""
 
-    local_port: int
     remote_port: int
-    health: str
+    local_port: int | None = None
+    """`None` for one that is free; `open` needs one that stays the same."""
+    local_port_key: str = ""
+    """Where a local port is set that is taken."""
+    health: str | None = None
     """Path that answers 200 once the workload can be used: behind one pod that is ready there may
-    be others that it needs and that are not."""
-    tls: bool
+    be others that it needs and that are not. `None` where a forward is enough."""
+    tls: bool = False
+    """Whether `health` is asked over TLS."""
     context: str | None
     kubeconfig: str | None
+    pod_seconds: int | None = None
+    """How long to wait for a pod that runs; a minute, as kubectl does, if `None`."""
 
     def open(self, namespace: Input[str], workload: Input[str]) -> Output[None]:
         """Resolves, in an update, once the local port answers; in a preview nothing is started."""
@@ -59,38 +77,41 @@ class PortForward:
     async def _open(self, namespace: str, workload: str) -> None:
         if not pulumi.runtime.is_dry_run():
             watcher = [sys.executable, str(Path(__file__).resolve()), f"--engine={_engine()}", "--"]
-            await self._start(namespace, workload, watcher)
+            await self._start(namespace, workload, watcher, subprocess.DEVNULL)
 
     @contextmanager
-    def held(self, namespace: str, workload: str) -> Iterator[None]:
-        """Forwards while the caller does something else than run the program.
+    def held(self, namespace: str, workload: str) -> Iterator[int]:
+        """Forwards while the caller does something else than run the program; the local port.
 
         Raises PortForwardError.
         """
-        forward = asyncio.run(self._start(namespace, workload, []))
+        if shutil.which("kubectl") is None:
+            raise PortForwardError("kubectl is not installed or not on PATH")
+        watcher = ["/bin/sh", "-c", _UNTIL_STDIN_ENDS, "sh"]
+        forward, port = asyncio.run(self._start(namespace, workload, watcher, subprocess.PIPE))
         try:
-            yield
+            yield port
         finally:
-            forward.terminate()
-            forward.wait()
+            _end(forward)
 
     async def _start(
-        self, namespace: str, workload: str, watcher: list[str]
-    ) -> subprocess.Popen[bytes]:
+        self, namespace: str, workload: str, watcher: Sequence[str], stdin: int
+    ) -> tuple[subprocess.Popen[bytes], int]:
         """Starts kubectl, by way of `watcher`, and waits until the local port answers."""
-        if not await _until(FREE_TIMEOUT_SECONDS, lambda: not _answers(self.local_port)):
+        fixed = self.local_port
+        if fixed and not await _until(FREE_TIMEOUT_SECONDS, lambda: not _answers(fixed)):
             raise PortForwardError(
-                f"port {self.local_port} of {ADDRESS} is taken, so the object store can't be "
-                "forwarded to it; end what uses it, or write another port under "
-                "tracing:objectStore.admin.portForward.localPort"
+                f"port {fixed} of {ADDRESS} is taken, so {workload} in namespace {namespace} can't "
+                f"be forwarded to it; end what uses it, or write another port under "
+                f"{self.local_port_key}"
             )
-        # A file, not a pipe: the program ends before the forward does, and a kubectl that then
+        # Files, not pipes: the program ends before the forward does, and a kubectl that then
         # complains into a broken pipe would be killed for it.
-        with tempfile.TemporaryFile() as complaints:
+        with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complaints:
             forward = subprocess.Popen(
                 [*watcher, *self._command(namespace, workload)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdin=stdin,
+                stdout=said,
                 stderr=complaints,
                 # Ctrl-C goes to the whole process group; the engine still needs the forward while
                 # it finishes what is under way.
@@ -98,28 +119,38 @@ class PortForward:
             )
             await _until(
                 READY_TIMEOUT_SECONDS,
-                lambda: forward.poll() is not None or _answers(self.local_port),
+                lambda: forward.poll() is not None or self._listening(said) is not None,
             )
-            answers = forward.poll() is None and _answers(self.local_port)
-            if answers and await _until(READY_TIMEOUT_SECONDS, self._is_healthy):
-                return forward
-            forward.terminate()
-            forward.wait()
-            complaints.seek(0)
-            said = complaints.read().decode(errors="replace").strip()
-        if answers:
+            port = None if forward.poll() is not None else self._listening(said)
+            if port is not None and await _until(
+                READY_TIMEOUT_SECONDS, lambda: self._is_healthy(port)
+            ):
+                return forward, port
+            _end(forward)
+            complaint = _content(complaints)
+        if port is not None:
             raise PortForwardError(
                 f"{workload} in namespace {namespace} is reached but can't be used: {self.health} "
                 f"did not answer 200 for {READY_TIMEOUT_SECONDS} seconds; see kubectl logs "
                 f"--namespace={namespace} {workload} (a certificate without all servers' names?)"
             )
+        on = "" if fixed is None else f" on port {fixed}"
         raise PortForwardError(
-            f"kubectl port-forward to {workload} in namespace {namespace} did not answer on port "
-            f"{self.local_port}: {said or 'no word from kubectl'}"
+            f"kubectl port-forward to {workload} in namespace {namespace} did not answer{on}: "
+            f"{complaint or 'no word from kubectl'}"
         )
 
-    def _is_healthy(self) -> bool:
-        address, seconds = (ADDRESS, self.local_port), POLL_SECONDS * 10
+    def _listening(self, said: IO[bytes]) -> int | None:
+        """The local port, once it answers."""
+        if self.local_port is not None:
+            return self.local_port if _answers(self.local_port) else None
+        found = re.search(rf"Forwarding from {re.escape(ADDRESS)}:(\d+)", _content(said))
+        return None if found is None else int(found[1])
+
+    def _is_healthy(self, port: int) -> bool:
+        if self.health is None:
+            return True
+        address, seconds = (ADDRESS, port), POLL_SECONDS * 10
         # Its certificate is for other names than this one.
         unverified = ssl._create_unverified_context()
         connection = (
@@ -140,7 +171,25 @@ class PortForward:
             command.append(f"--context={self.context}")
         if self.kubeconfig is not None:
             command.append(f"--kubeconfig={self.kubeconfig}")
-        return [*command, workload, f"{self.local_port}:{self.remote_port}"]
+        if self.pod_seconds is not None:
+            command.append(f"--pod-running-timeout={self.pod_seconds}s")
+        # Without a local port kubectl takes one that is free.
+        return [*command, workload, f"{self.local_port or ''}:{self.remote_port}"]
+
+
+def _end(forward: subprocess.Popen[bytes]) -> None:
+    if forward.stdin is not None:
+        forward.stdin.close()
+    else:
+        forward.terminate()
+    forward.wait()
+
+
+def _content(file: IO[bytes]) -> str:
+    """What a process wrote to a file so far."""
+    # Not by `seek`, which would move the writer as well: the two share one position.
+    size = os.fstat(file.fileno()).st_size
+    return os.pread(file.fileno(), size, 0).decode(errors="replace").strip()
 
 
 def _engine() -> str:

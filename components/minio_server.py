@@ -194,6 +194,7 @@ def minio_forward(settings: MinioConfig, cluster: KubernetesConfig) -> PortForwa
     """How the server is reached from where Pulumi runs."""
     return PortForward(
         local_port=settings.admin.port_forward.local_port,
+        local_port_key="tracing:objectStore.admin.portForward.localPort",
         remote_port=S3_PORT,
         health="/minio/health/cluster",
         tls=settings.tls is not None,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..errors import Finding, shown
 from ..platform import Environment
-from ..stack import StackConfig, namespaces_of
+from ..stack import NAMESPACED, StackConfig, namespaces_of
 from .registry import rule
 
 
@@ -19,7 +19,7 @@ def _no_demo_in_prod(stack: StackConfig, environment: Environment) -> Iterator[F
         )
 
 
-@rule("tempo", "collector", "object_store", "traefik", "harness", "demo_app")
+@rule(*NAMESPACED)
 def _the_demo_has_a_namespace_of_its_own(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     # It is called `web` and the like there, and goes with everything that it brought.
     if stack.demo_app is None:

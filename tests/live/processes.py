@@ -1,144 +1,239 @@
-"""Programs of the platform as processes on this machine, on ports of their own."""
+"""Programs of the platform as processes of this machine, on free ports of its own address."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
 
-from components.contracts import Endpoint, MeshIdentity, TraceIngest, TraceQuery
 from tests.live.cluster import request
-from tests.live.needs import Missing, free_port
+from tests.live.needs import free_port
 from tests.live.waiting import until
 
-HERE: Final = "127.0.0.1"
-READY_SECONDS: Final = 60
+START_SECONDS: Final = 120
 
 
-def program(name: str) -> str:
-    """A program's path; raises Missing."""
-    path = shutil.which(name)
-    if path is None:
-        raise Missing(f"{name} is not on PATH")
-    return path
+@dataclass
+class Process:
+    """A program that runs until it is ended."""
+
+    name: str
+    running: subprocess.Popen[bytes]
+    log: Path
+
+    def end(self) -> None:
+        """End it; nothing if it has ended."""
+        if self.running.poll() is None:
+            self.running.terminate()
+            try:
+                self.running.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.running.kill()
+                self.running.wait()
+
+
+def missing(*programs: str) -> str | None:
+    """Why nothing can run here; `None` if all programs are on PATH."""
+    absent = [program for program in programs if shutil.which(program) is None]
+    return f"needs {' and '.join(absent)} on PATH" if absent else None
 
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str],
-    log: Path,
-    ready: Callable[[], bool],
-    env: Mapping[str, str] | None = None,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A process, once it is ready; ended afterwards, if it has not ended by itself."""
+    name: str, directory: Path, *command: str, ready: Callable[[], bool]
+) -> Iterator[Process]:
+    """A program, once it is ready; ended afterwards."""
+    log = directory / f"{name}.log"
     with log.open("wb") as said:
-        process = subprocess.Popen(
-            command,
-            env={"PATH": os.environ["PATH"], **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+        started = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, cwd=directory
         )
+    process = Process(name, started, log)
 
-    def alive_and_ready() -> bool:
-        assert process.poll() is None, log.read_text("utf-8")
+    def is_ready() -> bool:
+        if started.poll() is not None:
+            # Not an assertion, which would be waited out.
+            pytest.fail(f"{name} ended: {log.read_text('utf-8')[-2000:]}")
         return ready()
 
     try:
-        until(f"{command[0]} is ready", READY_SECONDS, alive_and_ready)
+        until(f"{name} is ready", START_SECONDS, is_ready)
         yield process
     finally:
-        end(process)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process in good order, or kill it."""
-    process.terminate()
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        process.end()
 
 
 def answers(url: str) -> bool:
-    """Whether there is an answer, and a good one."""
+    """Whether a URL answers 200."""
     try:
-        return request(url)[0] == 200
-    except OSError:
-        return False
+        status, body = request(url)
+    except OSError as error:
+        raise AssertionError(f"{url}: {error}") from None
+    assert status == 200, f"{url}: {status} {body[:200]!r}"
+    return True
+
+
+def config(directory: Path, name: str, content: dict[str, Any]) -> str:
+    """A configuration file; its path."""
+    file = directory / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(content), "utf-8")
+    return str(file)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tempo:
-    """A Tempo of one process, with the contracts that a stack's would hand out."""
+    """A Tempo of one process, with its blocks in a directory or in a bucket."""
 
-    process: subprocess.Popen[bytes]
-    ingest: TraceIngest
-    query: TraceQuery
+    directory: Path
+    port: int
+    grpc: int
+    http: int
+
+    @classmethod
+    def on_free_ports(cls, directory: Path) -> Tempo:
+        return cls(directory=directory, port=free_port(), grpc=free_port(), http=free_port())
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @contextlib.contextmanager
+    def running(self, storage: dict[str, Any]) -> Iterator[Process]:
+        """Tempo, once it takes spans and answers for them."""
+        own = {"address": "127.0.0.1", "ring": {"kvstore": {"store": "inmemory"}}}
+        own["ring"]["replication_factor"] = 1
+        protocols = {
+            "grpc": {"endpoint": f"127.0.0.1:{self.grpc}"},
+            "http": {"endpoint": f"127.0.0.1:{self.http}"},
+        }
+        file = config(
+            self.directory,
+            "tempo",
+            {
+                "usage_report": {"reporting_enabled": False},
+                "server": {
+                    "http_listen_address": "127.0.0.1",
+                    "http_listen_port": self.port,
+                    "grpc_listen_address": "127.0.0.1",
+                    "grpc_listen_port": free_port(),
+                },
+                "distributor": {"receivers": {"otlp": {"protocols": protocols}}},
+                "ingester": {"lifecycler": own},
+                "storage": {
+                    "trace": {**storage, "wal": {"path": str(self.directory / "wal")}},
+                },
+            },
+        )
+        ready = f"{self.url}/ready"
+        command = ("tempo", f"-config.file={file}")
+        with running("tempo", self.directory, *command, ready=lambda: answers(ready)) as process:
+            yield process
 
 
 @contextlib.contextmanager
-def tempo(directory: Path) -> Iterator[Tempo]:
-    """A Tempo on local files; raises Missing."""
-    path = program("tempo")
-    http, grpc, otlp, gossip = (free_port() for _ in range(4))
-    file = directory / "tempo.yaml"
-    file.write_text(yaml.safe_dump(_tempo_config(directory, http, grpc, otlp, gossip)))
-    url = f"http://{HERE}:{http}"
-    command = [path, f"-config.file={file}"]
-    with running(command, directory / "tempo.log", lambda: answers(f"{url}/ready")) as process:
-        yield Tempo(
-            process=process,
-            ingest=TraceIngest(
-                otlp_grpc=Endpoint(host=HERE, port=otlp),
-                otlp_http=None,
-                zipkin=None,
-                identity=MeshIdentity(service_account="tempo", namespace="tempo"),
-            ),
-            query=TraceQuery(url=url),
-        )
+def collector(
+    directory: Path,
+    *,
+    grpc: int,
+    http: int,
+    to: int,
+    tls: dict[str, str] | None = None,
+    processors: dict[str, Any] | None = None,
+) -> Iterator[Process]:
+    """A collector that hands spans on to a local port by OTLP over gRPC, once it takes them.
 
-
-def _tempo_config(directory: Path, http: int, grpc: int, otlp: int, gossip: int) -> dict[str, Any]:
-    return {
-        "target": "all",
-        "server": {
-            "http_listen_address": HERE,
-            "http_listen_port": http,
-            "grpc_listen_address": HERE,
-            "grpc_listen_port": grpc,
-        },
-        "memberlist": {
-            "bind_addr": [HERE],
-            "bind_port": gossip,
-            "abort_if_cluster_join_fails": False,
-        },
-        "distributor": {
-            "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"{HERE}:{otlp}"}}}}
-        },
-        "ingester": {
-            "lifecycler": {
-                "address": HERE,
-                "ring": {"kvstore": {"store": "inmemory"}, "replication_factor": 1},
-                # A ring of one waits for nobody.
-                "min_ready_duration": "0s",
-                "final_sleep": "0s",
-            }
-        },
-        "storage": {
-            "trace": {
-                "backend": "local",
-                "local": {"path": str(directory / "blocks")},
-                "wal": {"path": str(directory / "wal")},
-            }
-        },
-        "usage_report": {"reporting_enabled": False},
+    `tls` is the certificate of its receivers.
+    """
+    health = free_port()
+    protocols = {
+        "grpc": {"endpoint": f"127.0.0.1:{grpc}", **({"tls": tls} if tls else {})},
+        "http": {"endpoint": f"127.0.0.1:{http}", **({"tls": tls} if tls else {})},
     }
+    pipeline = {"receivers": ["otlp"], "exporters": ["otlp_grpc"]}
+    exporter = {"endpoint": f"127.0.0.1:{to}", "tls": {"insecure": True}}
+    file = config(
+        directory,
+        "collector",
+        {
+            "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
+            "receivers": {"otlp": {"protocols": protocols}},
+            "processors": processors or {},
+            "exporters": {"otlp_grpc": exporter},
+            "service": {
+                "extensions": ["health_check"],
+                "telemetry": {"metrics": {"level": "none"}},
+                "pipelines": {"traces": {**pipeline, "processors": [*(processors or {})]}},
+            },
+        },
+    )
+    url = f"http://127.0.0.1:{health}/"
+    command = ("otelcol-contrib", f"--config={file}")
+    with running("collector", directory, *command, ready=lambda: answers(url)) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def loki(directory: Path) -> Iterator[str]:
+    """The URL of a Loki that keeps its lines in a directory, once it takes them."""
+    port = free_port()
+    data = directory / "loki"
+    file = config(
+        directory,
+        "loki",
+        {
+            "auth_enabled": False,
+            "analytics": {"reporting_enabled": False},
+            "server": {
+                "http_listen_address": "127.0.0.1",
+                "http_listen_port": port,
+                "grpc_listen_address": "127.0.0.1",
+                "grpc_listen_port": free_port(),
+            },
+            "common": {
+                "instance_addr": "127.0.0.1",
+                "path_prefix": str(data),
+                "replication_factor": 1,
+                "ring": {"kvstore": {"store": "inmemory"}},
+                "storage": {
+                    "filesystem": {
+                        "chunks_directory": str(data / "chunks"),
+                        "rules_directory": str(data / "rules"),
+                    }
+                },
+            },
+            "schema_config": {
+                "configs": [
+                    {
+                        "from": "2024-01-01",
+                        "store": "tsdb",
+                        "object_store": "filesystem",
+                        "schema": "v13",
+                        "index": {"prefix": "index_", "period": "24h"},
+                    }
+                ]
+            },
+        },
+    )
+    url = f"http://127.0.0.1:{port}"
+    command = ("loki", f"-config.file={file}")
+    with running("loki", directory, *command, ready=lambda: answers(f"{url}/ready")):
+        yield url
+
+
+@contextlib.contextmanager
+def minio(directory: Path, user: str, password: str, port: int) -> Iterator[Process]:
+    """A MinIO on a local port, once it answers."""
+    data = directory / "minio"
+    data.mkdir(exist_ok=True)
+    env = ("env", f"MINIO_ROOT_USER={user}", f"MINIO_ROOT_PASSWORD={password}", "MINIO_BROWSER=off")
+    command = (*env, "minio", "server", f"--address=127.0.0.1:{port}", str(data))
+    health = f"http://127.0.0.1:{port}/minio/health/cluster"
+    with running("minio", directory, *command, ready=lambda: answers(health)) as process:
+        yield process

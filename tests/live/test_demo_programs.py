@@ -20,8 +20,8 @@ from components.values.demo_app import HEALTH_CHECK_PORT, OPENCENSUS_PORT, bridg
 from components.values.vulture import cron_job_spec
 from config.vulture import VultureConfig
 from tests.live.cluster import request
+from tests.live.demo_processes import HERE, Tempo, answers, end, program, running, tempo
 from tests.live.needs import Missing, free_port
-from tests.live.processes import HERE, Tempo, answers, end, program, running, tempo
 from tests.live.traces import span_names
 from tests.live.waiting import until
 

@@ -1,6 +1,8 @@
 """Examples with a store in the cluster, for real: a trace in, the trace out, a block, and down."""
 
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +21,7 @@ from tests.live.platform import (
 )
 from tests.live.waiting import until
 
+SMOKE_SECONDS = 600
 NAMESPACE = f"tracing-live-{secrets.token_hex(4)}"
 """One of its own: another story's may still be on its way out."""
 
@@ -78,6 +81,19 @@ def test_its_blocks_are_in_the_bucket(example: Platform, figures: Figures) -> No
     example.trace(example.send("otlpGrpcEndpoint", "to be flushed"))
     with figures.timed(f"{example.project.stack}: a block in the bucket after the flush"):
         example.wait_for_another_block(before)
+
+
+def test_a_smoke_test_passes(example: Platform) -> None:
+    stack = f"--stack={example.project.stack}"
+    done = subprocess.run(
+        [sys.executable, "-m", "ops", "smoke", stack],
+        cwd=example.project.directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SMOKE_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_it_comes_down_and_leaves_nothing(example: Platform) -> None:
