@@ -1,6 +1,6 @@
 """Settings of Traefik's tracing and access log."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -8,6 +8,9 @@ from .base import Section
 from .kinds import DnsLabel, NonEmpty, Ratio, ReleaseName
 
 Propagator = Literal["tracecontext", "baggage", "b3", "b3multi"]
+
+TRAEFIK_DERIVED_FIELD: Final = "TraceID"
+"""Name of the derived field that finds the trace of a line of Traefik's access log."""
 
 
 class TraefikConfig(Section):

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pulumi import Input
 
-from config.traefik import TraefikConfig
+from config.traefik import TRAEFIK_DERIVED_FIELD, TraefikConfig
 
 from ..contracts import TraceIngest, TraceLogFormat, joined
 
@@ -12,8 +12,8 @@ B3_TRACE_ID: Final = "X-B3-Traceid"
 """The request header in which Traefik 2 hands the trace's id on, as it writes it."""
 
 LOG_FORMATS: Final = {
-    3: TraceLogFormat(name="TraceID", json_fields=("trace_id", "TraceId")),
-    2: TraceLogFormat(name="TraceID", json_fields=(f"request_{B3_TRACE_ID}",)),
+    3: TraceLogFormat(name=TRAEFIK_DERIVED_FIELD, json_fields=("trace_id", "TraceId")),
+    2: TraceLogFormat(name=TRAEFIK_DERIVED_FIELD, json_fields=(f"request_{B3_TRACE_ID}",)),
 }
 """Fields of a JSON access-log line that hold the trace's id, by Traefik's version (3.7 writes both,
 3.0 to 3.6 the second one)."""
