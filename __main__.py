@@ -94,6 +94,7 @@ if stack.collector is not None:
             namespace=namespaces[stack.collector.namespace],
             chart=chart["collector"],
             traces_to=tempo.ingest,
+            senders=loaded.sender_namespaces,
         ),
         opts,
     ).ingest

@@ -1,11 +1,11 @@
 """Settings of the whole stack: the cluster it is for, its namespaces, where charts come from."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from .base import Section
-from .kinds import DnsLabel, NonEmpty, Quantity, Sha256
+from .kinds import DnsLabel, NonEmpty, Quantity, Replicas, Sha256
 
 Environment = Literal["dev", "staging", "prod"]
 
@@ -39,3 +39,14 @@ class ComputeResources(Section):
     """CPU request, such as 500m or 2."""
     memory: Quantity | None = None
     """Memory request and limit, such as 1Gi."""
+
+
+class AutoscalingConfig(Section):
+    """Let the cluster choose the number of pods between two bounds, by their CPU."""
+
+    min_replicas: Replicas = 2
+    """Pods at least."""
+    max_replicas: Replicas
+    """Pods at most."""
+    target_cpu_percent: Annotated[int, Field(ge=1, le=100)] = 60
+    """CPU that the pods use on average, in percent of what they request."""

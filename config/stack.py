@@ -1,5 +1,7 @@
 """The whole configuration of a stack: one field for each `tracing:` key."""
 
+from typing import Final
+
 from pydantic import Field
 
 from .base import Section
@@ -11,6 +13,9 @@ from .object_store import MinioConfig, ObjectStoreConfig
 from .platform import ChartsConfig, Environment, KubernetesConfig
 from .tempo import Distributed2Config, TempoConfig
 from .traefik import TraefikConfig
+
+K3S_NAMESPACE: Final = "kube-system"
+"""Where k3s runs the Traefik that it ships."""
 
 
 class StackConfig(Section):
@@ -66,3 +71,15 @@ def namespaces_of(stack: StackConfig) -> dict[str, str]:
     if stack.harness is not None and stack.harness.install == "release":
         namespaces["harness.namespace"] = stack.harness.namespace
     return namespaces
+
+
+def sender_namespaces(stack: StackConfig) -> tuple[str, ...]:
+    """The namespaces that a collector's network policy lets send."""
+    if stack.collector is None or stack.collector.network_policy is None:
+        return ()
+    names = set(stack.collector.network_policy.namespaces)
+    if stack.traefik is not None:
+        names.add(stack.traefik.namespace if stack.traefik.install == "release" else K3S_NAMESPACE)
+    if stack.harness is not None:
+        names.add(stack.harness.namespace)
+    return tuple(sorted(names))

@@ -59,9 +59,10 @@ class Recorded:
         return found[0]
 
     def helm_values(self) -> dict[str, dict[str, Any]]:
-        """The values of each Helm release, by the name of its component."""
+        """The values of each Helm release, by its name without the end that says that it is one:
+        that of its component, or of the component and a role in it."""
         return {
-            resource.parent: resource.inputs["values"]
+            resource.name.removesuffix("-release"): resource.inputs["values"]
             for resource in self.resources
             if resource.type == RELEASE
         }

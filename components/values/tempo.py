@@ -13,6 +13,10 @@ CA_PATH: Final = "/etc/store-ca"
 EXPAND: Final = "-config.expand-env=true"
 """Tempo itself expands the references to the store's keys when it starts."""
 
+RETRY_AFTER: Final = {"retry_after_on_resource_exhausted": "5s"}
+"""The distributor's answer to who is over a limit. By default it is one that OTLP's rules (and so
+the collector) take for final: what is sent at once after an outage would be dropped."""
+
 
 def s3_block(s3: S3Access) -> dict[str, Any]:
     """Tempo's `storage.trace.s3`."""

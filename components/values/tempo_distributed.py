@@ -16,7 +16,7 @@ from config.tempo import (
 from ..contracts import S3Access
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
-from .tempo import EXPAND, s3_block, workload
+from .tempo import EXPAND, RETRY_AFTER, s3_block, workload
 
 SASL_USERNAME: Final = "KAFKA_SASL_USERNAME"
 SASL_PASSWORD: Final = "KAFKA_SASL_PASSWORD"
@@ -98,6 +98,8 @@ def _common(settings: DistributedConfig, s3: S3Access) -> dict[str, Any]:
         "fullnameOverride": settings.release_name,
         "reportingEnabled": False,
         "global": {"extraArgs": [EXPAND]},
+        # Of the distributor's settings the chart knows others only.
+        "tempo": {"structuredConfig": {"distributor": RETRY_AFTER}},
         "traces": _receivers(settings.receivers),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(s3)}},
         "distributor": {

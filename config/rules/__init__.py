@@ -5,7 +5,7 @@ their own, so that one mistake does not show up as two.
 """
 
 # Each of these registers its rules as it is loaded.
-from . import grafana, ingest, platform, store, tempo
+from . import collector, grafana, ingest, platform, store, tempo
 from .registry import check
 
-__all__ = ["check", "grafana", "ingest", "platform", "store", "tempo"]
+__all__ = ["check", "collector", "grafana", "ingest", "platform", "store", "tempo"]

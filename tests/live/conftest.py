@@ -1,13 +1,21 @@
 """What the live tier shares: its needs, or the reason to skip it, and the figures it measured."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
 from tests.live.figures import Figures
-from tests.live.needs import Missing, Needs, find, find_charts
+from tests.live.needs import Missing, Needs, find, find_charts, find_otelcol, find_tempo
+
+FOUND_BY: dict[str, Callable[[], object]] = {
+    "needs": find,
+    "charts": find_charts,
+    "otelcol": find_otelcol,
+    "tempo_program": find_tempo,
+}
+"""The fixtures that are not everywhere to be had, and what finds them."""
 
 FIGURES = pytest.StashKey[Figures]()
 
@@ -29,7 +37,7 @@ def pytest_terminal_summary(
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what can't run here by a mark: pytest then says why once a file, not once a test."""
-    for fixture, find_it in (("needs", find), ("charts", find_charts)):
+    for fixture, find_it in FOUND_BY.items():
         using = [item for item in items if fixture in getattr(item, "fixturenames", ())]
         try:
             if using:
@@ -49,6 +57,18 @@ def needs() -> Needs:
 def charts() -> Path:
     """Where the archives of the charts are that `helm` renders; without both it is skipped."""
     return find_charts()
+
+
+@pytest.fixture(scope="session")
+def otelcol() -> Path:
+    """The collector's program; without it what runs it is skipped."""
+    return find_otelcol()
+
+
+@pytest.fixture(scope="session")
+def tempo_program() -> Path:
+    """Tempo's program; without it what runs it is skipped."""
+    return find_tempo()
 
 
 @pytest.fixture(scope="session")

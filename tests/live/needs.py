@@ -24,6 +24,8 @@ PLUGINS: Final = ("kubernetes", "minio", "random")
 CONTEXT: Final = "TRACING_LIVE_CONTEXT"
 CHARTS: Final = "TRACING_CHARTS"
 WITHOUT: Final = "TRACING_LIVE_WITHOUT"
+OTELCOL: Final = "TRACING_OTELCOL"
+TEMPO: Final = "TRACING_TEMPO"
 
 
 class Missing(Exception):
@@ -55,6 +57,25 @@ def find_charts() -> Path:
     if shutil.which("helm") is None or directory is None:
         raise Missing(f"manifests: needs helm on PATH, and chart archives in {CHARTS}")
     return Path(directory)
+
+
+def find_otelcol() -> Path:
+    """The collector's program; raises Missing."""
+    named = os.environ.get(OTELCOL)
+    for name in (named,) if named else ("otelcol-contrib", "otelcol"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise Missing(
+        f"the collector as a process: needs otelcol-contrib (or otelcol) on PATH, or named in "
+        f"{OTELCOL}"
+    )
+
+
+def find_tempo() -> Path:
+    """Tempo's program; raises Missing."""
+    if found := shutil.which(os.environ.get(TEMPO) or "tempo"):
+        return Path(found)
+    raise Missing(f"Tempo as a process: needs tempo on PATH, or named in {TEMPO}")
 
 
 def find() -> Needs:
