@@ -159,7 +159,7 @@ class SpanMetricsConfig(Section):
     max_series_per_service: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
     """Combinations of span name, kind and status that each pod tells apart in a service; further
     ones are counted as one, labelled otel_metric_overflow, so that names with ids in them do not
-    take the Prometheus down. Of the service graph: pairs of services that wait for each other."""
+    take the Prometheus down."""
 
 
 class RedactionConfig(Section):
@@ -177,8 +177,8 @@ class ReceiverTlsConfig(Section):
 
     secret_name: DnsLabel
     """Secret of type kubernetes.io/tls (tls.crt, tls.key), in the collector's namespace, that is
-    there already. The certificate is for the Service's name, `<releaseName>.<namespace>.svc.cluster
-    .local`, from an authority that the senders trust."""
+    there already. Its certificate is for the Service's full name (by default
+    opentelemetry-collector.otel.svc.cluster.local), from an authority that the senders trust."""
     client_ca_secret_name: DnsLabel | None = None
     """Secret with the authority of the senders' own certificates (ca.crt): who has none is refused
     (mTLS)."""

@@ -84,7 +84,6 @@ _CLUSTER_ROLE: Final = {
             "resources": ["pods", "namespaces"],
             "verbs": ["get", "list", "watch"],
         },
-        {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["get", "list", "watch"]},
     ],
 }
 

@@ -377,8 +377,9 @@ def _span_metrics(settings: SpanMetricsConfig) -> dict[str, Any]:
         }
     if "service-graphs" in settings.processors:
         connectors["service_graph"] = {
-            # The two sides of a request come in separate batches: 2s and 1000 by default.
-            "store": {"ttl": "10s", "max_items": max(1000, settings.max_series_per_service)},
+            # The two sides of a request come in separate batches: 2s and 1000 by default. What is
+            # made of them is limited by the number of services only.
+            "store": {"ttl": "10s", "max_items": 10_000},
         }
     return connectors
 

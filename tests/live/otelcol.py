@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import http.server
 import os
 import subprocess
 import threading
@@ -160,7 +161,7 @@ class Process:
         assert self._running is not None
         if self._running.poll() is not None:
             raise RuntimeError(f"the collector ended:\n{self.log[-4000:]}")
-        return _get(self.ports["health"], "/") is not None
+        return get(self.ports["health"], "/") is not None
 
     def kill(self) -> None:
         """End it as the kernel does, without a word (SIGKILL)."""
@@ -172,18 +173,67 @@ class Process:
         """One of its own metrics, summed over all labels; 0 if it has none of that name."""
         return sum(
             float(line.rpartition(" ")[2])
-            for line in (_get(self.ports["metrics"], "/metrics") or "").splitlines()
+            for line in (get(self.ports["metrics"], "/metrics") or "").splitlines()
             if line.startswith((f"{name} ", f"{name}{{"))
         )
 
 
-def _get(port: int, path: str) -> str | None:
+def get(port: int, path: str) -> str | None:
+    """What is served at a port of this machine; `None` if nothing is."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
             return answer.read().decode()
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return None
+
+
+class Tempo:
+    """A monolithic Tempo, as a stack configures it, with a directory for its bucket."""
+
+    def __init__(self, program: Path, directory: Path, settings: dict[str, Any]) -> None:
+        raw = {"tracing:tempo": {"profile": "monolithic"} | settings}
+        config = yaml.safe_load(record("dev", raw, {}).helm_values()["tempo"]["config"])
+        self._program, self._directory = program, directory
+        self._http = free_port()
+        self.otlp = f"127.0.0.1:{free_port()}"
+        """Where it takes OTLP over gRPC."""
+        config["server"] = {
+            "http_listen_address": "127.0.0.1",
+            "http_listen_port": self._http,
+            "grpc_listen_address": "127.0.0.1",
+            "grpc_listen_port": free_port(),
+        }
+        config["distributor"]["receivers"] = {
+            "otlp": {"protocols": {"grpc": {"endpoint": self.otlp}}}
+        }
+        config["storage"]["trace"] = {
+            "backend": "local",
+            "local": {"path": str(directory / "traces")},
+            "wal": {"path": str(directory / "wal")},
+        }
+        del config["overrides"]["per_tenant_override_config"]
+        # One process, which needs nobody else to be found.
+        config["memberlist"] = {"bind_addr": ["127.0.0.1"], "bind_port": free_port()}
+        directory.mkdir(parents=True)
+        (directory / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """While the block runs, so does it."""
+        with (self._directory / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [self._program, f"-config.file={self._directory / 'config.yaml'}"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            until("Tempo is ready", START_SECONDS, lambda: get(self._http, "/ready"))
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
@@ -237,12 +287,59 @@ class Sink(TraceServiceServicer):
             self._server = None
 
 
+class Prometheus:
+    """Where series are written to; it only counts what it takes."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        prometheus = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                snappy = self.headers["Content-Encoding"] == "snappy"
+                prometheus.taken += snappy and b"traces_span_metrics" in body
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/api/v1/write"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """While the block runs it answers."""
+        thread = threading.Thread(target=self._server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
+
+
 def span_ids(request: ExportTraceServiceRequest) -> Iterator[bytes]:
     """The ids of the spans in a request."""
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             for span in scope.spans:
                 yield span.span_id
+
+
+def export(
+    authority: str, request: ExportTraceServiceRequest, known_as: grpc.ChannelCredentials | None
+) -> None:
+    """Send once, in clear or as somebody; raises grpc.RpcError."""
+    channel = (
+        grpc.insecure_channel(authority, options=NO_PROXY)
+        if known_as is None
+        else grpc.secure_channel(authority, known_as, options=NO_PROXY)
+    )
+    with channel:
+        TraceServiceStub(channel).Export(request, timeout=10)
 
 
 class Sender:

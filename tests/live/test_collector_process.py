@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+import trustme
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -22,13 +24,18 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from ops.stack_files import STACK_FILES, recorded
 from tests.live.figures import Figures
+from tests.live.needs import free_port
 from tests.live.otelcol import (
     FIRST,
     GATEWAY,
     Process,
+    Prometheus,
     Sender,
     Sink,
+    Tempo,
     configurations,
+    export,
+    get,
     refused,
     running,
     send,
@@ -158,37 +165,41 @@ def test_no_acknowledged_span_is_lost_when_tempo_is_down_and_the_collector_kille
     count: int,
 ) -> None:
     tiers = configurations(settings)
-    pods: list[Process] = []
-    if GATEWAY in tiers:
-        pods.append(Process(otelcol, tiers[GATEWAY], tmp_path / "gateway", [sink.address]))
-    exports_to = pods[0].grpc if pods else sink.address
+    gateway = [
+        Process(otelcol, tiers[tier], tmp_path / "gateway", [sink.address])
+        for tier in tiers
+        if tier == GATEWAY
+    ]
+    exports_to = gateway[0].grpc if gateway else sink.address
     first = Process(otelcol, tiers[FIRST], tmp_path / "first", [exports_to])
-    pods.append(first)
     make = Spans()
     requests = [
         request_of("shop", [make.span(make.trace_id()) for _ in range(100)])
         for _ in range(count // 100)
     ]
-    with running(*pods), Sender(first.grpc, requests) as sender:
+    with running(first), Sender(first.grpc, requests) as sender:
+        # Whoever comes next is not there, be it Tempo or the gateway.
         until("half is acknowledged", 120, lambda: len(sender.acknowledged) >= count // 2)
-        until("Tempo was missed", 60, lambda: "Exporting failed. Will retry" in pods[0].log)
-        for pod in pods:
-            pod.kill()
-        for pod in pods:
-            pod.start()
+        until("it was missed", 60, lambda: "Exporting failed. Will retry" in first.log)
+        first.kill()
+        first.start()
         sender.wait()
-        # And once more, with everything acknowledged and nothing delivered.
-        assert not sink.spans
-        for pod in pods:
-            pod.kill()
-        for pod in pods:
-            pod.start()
-        sink.up()
-        until(
-            "every acknowledged span arrived",
-            ARRIVE_SECONDS,
-            lambda: sender.acknowledged <= sink.spans.keys(),
-        )
+        with running(*gateway):
+            if gateway:
+                second = gateway[0]
+                until("Tempo was missed", 60, lambda: "Exporting failed. Will retry" in second.log)
+            # And once more, with everything acknowledged and nothing delivered.
+            assert not sink.spans
+            for pod in (*gateway, first):
+                pod.kill()
+            for pod in (*gateway, first):
+                pod.start()
+            sink.up()
+            until(
+                "every acknowledged span arrived",
+                ARRIVE_SECONDS,
+                lambda: sender.acknowledged <= sink.spans.keys(),
+            )
     assert len(sender.acknowledged) == count
     figures.add(f"{count} spans acknowledged, lost", count - len(sink.spans), "spans")
     figures.add("of them twice or more", sum(sink.spans.values()) - len(sink.spans), "spans")
@@ -213,6 +224,31 @@ def test_a_full_queue_refuses_and_keeps_what_it_took(
         sender.wait()
         until("all arrived", ARRIVE_SECONDS, lambda: sender.acknowledged <= sink.spans.keys())
     assert len(sender.acknowledged) == 20_000
+
+
+def test_what_tempo_refuses_for_a_limit_arrives_later(
+    otelcol: Path, tempo_program: Path, tmp_path: Path, figures: Figures
+) -> None:
+    limits = {"rateMbPerSecond": 1, "burstMb": 4, "maxLiveTraces": 0}
+    tempo = Tempo(tempo_program, tmp_path / "tempo", {"limits": limits})
+    pod = Process(otelcol, configurations({})[FIRST], tmp_path / "first", [tempo.otlp])
+    make = Spans()
+    # 12 MB, which takes Tempo some eight seconds at its limit.
+    filler = [attribute("filler", "x" * 1000)]
+    requests = [
+        request_of("shop", [make.span(make.trace_id(), attributes=filler) for _ in range(100)])
+        for _ in range(110)
+    ]
+    with tempo.running(), running(pod):
+        acknowledged = send(pod.grpc, requests)
+        until(
+            "Tempo took everything",
+            ARRIVE_SECONDS,
+            lambda: pod.metric("otelcol_exporter_sent_spans") == len(acknowledged),
+        )
+    assert "RATE_LIMITED" in pod.log
+    assert "Dropping data" not in pod.log
+    figures.add("times that Tempo refused", pod.log.count("RATE_LIMITED"), "")
 
 
 # --- Nothing secret passes ------------------------------------------------------------------------
@@ -379,6 +415,109 @@ def spans_by_trace(sink: Sink) -> dict[bytes, set[bytes]]:
                 for span in scope.spans:
                     traces[span.trace_id].add(span.span_id)
     return traces
+
+
+# --- Every span is counted ------------------------------------------------------------------------
+
+
+def test_spans_are_counted_before_sampling_and_names_without_end_are_limited(
+    otelcol: Path, tmp_path: Path, sink: Sink
+) -> None:
+    prometheus = Prometheus()
+    settings = {
+        "sampling": {"type": "probabilistic", "sampleRate": 0.1},
+        "metrics": {"remoteWriteUrl": prometheus.url, "maxSeriesPerService": 10},
+    }
+    [configuration] = configurations(settings).values()
+    # What goes by remote write is compressed; the same series are shown here, to be read.
+    port = free_port()
+    configuration["exporters"]["prometheus"] = {"endpoint": f"127.0.0.1:{port}"}
+    configuration["service"]["pipelines"]["metrics"]["exporters"].append("prometheus")
+    for connector in configuration["connectors"].values():
+        if connector:
+            connector["metrics_flush_interval"] = "1s"
+    pod = Process(otelcol, configuration, tmp_path / "first", [sink.address])
+    make = Spans()
+    requests = []
+    for number in range(500):
+        # Two pods of one service, and a name with an id in it.
+        span = make.span(make.trace_id())
+        span.name = f"order {number}"
+        requests.append(request_of("shop", [span], k8s_pod_name=f"shop-{number % 2}"))
+    sink.up()
+    with prometheus.running(), running(pod):
+        send(pod.grpc, requests)
+
+        def calls() -> dict[str, float]:
+            lines = (get(port, "/metrics") or "").splitlines()
+            series = [line for line in lines if line.startswith("traces_span_metrics_calls_total{")]
+            return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in series}
+
+        until("all spans are counted", 60, lambda: sum(calls().values()) == 500)
+        series = calls()
+        until("they were sent on", 60, lambda: prometheus.taken)
+    assert 0 < len(sink.spans) < 150
+    assert len(series) == 11
+    [overflow] = [count for name, count in series.items() if "otel_metric_overflow" in name]
+    assert overflow == 490
+    assert not [name for name in series if "shop-0" in name]
+
+
+def test_the_two_sides_of_a_request_are_an_edge_of_the_graph(
+    otelcol: Path, tmp_path: Path, sink: Sink
+) -> None:
+    url = "http://127.0.0.1:1/api/v1/write"
+    [configuration] = configurations({"metrics": {"remoteWriteUrl": url}}).values()
+    port = free_port()
+    configuration["exporters"]["prometheus"] = {"endpoint": f"127.0.0.1:{port}"}
+    configuration["service"]["pipelines"]["metrics"]["exporters"].append("prometheus")
+    configuration["connectors"]["service_graph"]["metrics_flush_interval"] = "1s"
+    pod = Process(otelcol, configuration, tmp_path / "first", [sink.address])
+    make = Spans()
+    client = make.span(make.trace_id())
+    client.kind = Span.SPAN_KIND_CLIENT
+    server = make.span(client.trace_id, parent_span_id=client.span_id)
+    with running(pod):
+        send(pod.grpc, [request_of("shop", [client]), request_of("stock", [server])])
+
+        def edges() -> list[str]:
+            lines = (get(port, "/metrics") or "").splitlines()
+            return [line for line in lines if line.startswith("traces_service_graph_request_total")]
+
+        [edge] = until("an edge", 60, edges)
+    assert 'client="shop"' in edge
+    assert 'server="stock"' in edge
+
+
+# --- Who may send ---------------------------------------------------------------------------------
+
+
+def test_a_sender_needs_a_certificate_where_it_is_asked_for(
+    otelcol: Path, tmp_path: Path, sink: Sink, authority: trustme.CA
+) -> None:
+    tls = {"secretName": "otel-tls", "clientCaSecretName": "senders"}
+    [configuration] = configurations({"tls": tls}).values()
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    (tmp_path / "tls.crt").write_bytes(certificate.cert_chain_pems[0].bytes())
+    (tmp_path / "tls.key").write_bytes(certificate.private_key_pem.bytes())
+    (tmp_path / "ca.crt").write_bytes(authority.cert_pem.bytes())
+    for server in configuration["receivers"]["otlp"]["protocols"].values():
+        for key in ("cert_file", "key_file", "client_ca_file"):
+            server["tls"][key] = str(tmp_path / Path(server["tls"][key]).name)
+    pod = Process(otelcol, configuration, tmp_path / "first", [sink.address])
+    make = Spans()
+    request = request_of("shop", [make.span(make.trace_id())])
+    root = authority.cert_pem.bytes()
+    known = grpc.ssl_channel_credentials(
+        root, certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes()
+    )
+    sink.up()
+    with running(pod):
+        for stranger in (None, grpc.ssl_channel_credentials(root)):
+            with pytest.raises(grpc.RpcError):
+                export(pod.grpc, request, stranger)
+        export(pod.grpc, request, known)
+        until("the span arrived", ARRIVE_SECONDS, lambda: len(sink.spans) == 1)
 
 
 # --- All spans of a trace meet --------------------------------------------------------------------
