@@ -16,6 +16,7 @@ from .kinds import quantity
 from .platform import AutoscalingConfig, ComputeResources
 
 MB: Final = 10**6
+MI: Final = 2**20
 GI: Final = 2**30
 
 INGEST_DEFAULT: Final = 1.0
@@ -32,6 +33,9 @@ requests above 40 kB, 1.7 for those just above a page (4 kB), less than 2 for si
 FILL: Final = 0.9
 """Part of a volume that the file may take; the rest is the file system's, and for compaction, which
 copies at most 10 MiB."""
+
+VOLUME_LEAST: Final = 128 * MI
+"""Bytes; the file is made small again from 100 MiB on, and has to be allowed to get there."""
 
 GATEWAY_SUFFIX: Final = "-gateway"
 
@@ -116,6 +120,17 @@ def tiers(settings: CollectorConfig) -> tuple[Tier, ...]:
     return (first, second)
 
 
+def size(needed: int) -> str:
+    """A quantity that is read at a glance and holds so many bytes."""
+    rounded = _rounded(needed)
+    return f"{rounded // GI}Gi" if rounded % GI == 0 else f"{rounded // MI}Mi"
+
+
+def _rounded(needed: int) -> int:
+    unit = GI if needed > GI else 128 * MI
+    return math.ceil(needed / unit) * unit
+
+
 def ingest_mbps(settings: CollectorConfig) -> float:
     """What arrives at all pods together, in MB a second."""
     return settings.queue.ingest_mbps or INGEST_DEFAULT
@@ -128,12 +143,12 @@ def _pods(replicas: int, autoscaling: AutoscalingConfig | None) -> int:
 def _tier(settings: CollectorConfig, *, replicas: int, **fields: Any) -> Tier:
     arriving = ingest_mbps(settings) * MB * settings.queue.outage_minutes * 60
     queue = math.ceil(arriving / replicas * HEADROOM)
-    needed = math.ceil(queue * DISK_FACTOR / FILL / GI) * GI
+    needed = max(math.ceil(queue * DISK_FACTOR / FILL), VOLUME_LEAST)
     given = settings.queue.volume_size
     return Tier(
         replicas=replicas,
         queue_bytes=queue,
-        volume_bytes=needed if given is None else int(quantity(given)),
+        volume_bytes=_rounded(needed) if given is None else int(quantity(given)),
         volume_needed=needed,
         **fields,
     )

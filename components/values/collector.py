@@ -5,7 +5,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from config.collector import CollectorConfig
-from config.collector_tiers import MB, Tier
+from config.collector_tiers import Tier, size
 from config.kinds import split_image
 
 from ..contracts import Endpoint
@@ -172,7 +172,11 @@ def _volumes(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
                     "metadata": {"name": "queue"},
                     "spec": {
                         "accessModes": ["ReadWriteOnce"],
-                        "resources": {"requests": {"storage": _size(tier)}},
+                        "resources": {
+                            "requests": {
+                                "storage": settings.queue.volume_size or size(tier.volume_bytes)
+                            }
+                        },
                     },
                 }
             ]
@@ -188,12 +192,6 @@ def _volumes(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
     if volumes:
         values["extraVolumes"] = volumes
     return {**values, "extraVolumeMounts": mounts}
-
-
-def _size(tier: Tier) -> str:
-    gibibyte = 2**30
-    whole, rest = divmod(tier.volume_bytes, gibibyte)
-    return f"{whole}Gi" if not rest else f"{-(-tier.volume_bytes // MB)}M"
 
 
 def _network_policy(

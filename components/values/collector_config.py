@@ -52,7 +52,7 @@ BATCH_MIN: Final = 500_000
 """Bytes for which a batch waits, `BATCH_WAIT` at most. Tempo asks for few large requests rather
 than many small ones."""
 
-BATCH_WAIT: Final = "1s"
+BATCH_WAIT: Final = "200ms"
 
 COMPACT_ABOVE_MIB: Final = 100
 COMPACT_BELOW_MIB: Final = 10
@@ -218,8 +218,6 @@ def _first_processors(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
             "blocked_key_patterns": [
                 redaction_pattern(name) for name in (*REDACTED, *settings.redaction.attributes)
             ],
-            # Headers are lists of texts, which would otherwise pass.
-            "redact_all_types": True,
             "summary": "silent",
         }
     return processors

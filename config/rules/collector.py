@@ -5,9 +5,9 @@ from typing import Final
 
 from ..collector_tiers import (
     GATEWAY_SUFFIX,
-    GI,
     gateway_tier,
     ingest_mbps,
+    size,
     tiers,
 )
 from ..errors import Finding, shown
@@ -41,7 +41,7 @@ def _the_volume_holds_the_budget(stack: StackConfig, _: Environment) -> Iterator
         f"{KEY}.queue.volumeSize",
         f"{shown(queue.volume_size)} can't hold {queue.outage_minutes} minutes of {mbps:g} MB a "
         f"second over {largest.replicas} pod{'s' if largest.replicas > 1 else ''} of "
-        f"{largest.release_name}; write {largest.volume_needed // GI}Gi or more, fewer "
+        f"{largest.release_name}; write {size(largest.volume_needed)} or more, fewer "
         f"{KEY}.queue.outageMinutes, or remove it",
     )
 

@@ -371,7 +371,7 @@ class Sender:
                 self._stub.Export(request, timeout=30, wait_for_ready=True)
             except grpc.RpcError as error:
                 self.refused += 1
-                if error.code() not in RETRYABLE:  # type: ignore[attr-defined]
+                if error.code() not in RETRYABLE:
                     raise
                 return self._over.is_set()
             self.acknowledged.update(span_ids(request))

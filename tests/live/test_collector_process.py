@@ -319,7 +319,7 @@ def test_tail_sampling_keeps_errors_slow_ones_and_a_part_of_the_rest(
                 {"type": "errors"},
                 {"type": "slow", "threshold": "3s"},
                 {"type": "service", "service": "checkout", "sampleRate": 0.5},
-                {"type": "attribute", "key": "tier", "values": ["gold$1"]},
+                {"type": "attribute", "key": "tier", "values": ["gold$$1"]},
                 {"type": "probabilistic", "sampleRate": 0.1},
             ],
         }
@@ -334,7 +334,7 @@ def test_tail_sampling_keeps_errors_slow_ones_and_a_part_of_the_rest(
         trace = make.trace_id()
         kinds[trace] = kind
         error = Status(code=Status.STATUS_CODE_ERROR) if kind == "error" else Status()
-        gold = [attribute("tier", "gold$1")] if kind == "gold" else []
+        gold = [attribute("tier", "gold$$1")] if kind == "gold" else []
         root = make.span(trace, 5 if kind == "slow" else 0.01)
         child = make.span(trace, status=error, attributes=gold)
         requests.append(request_of("shop", [root]))
