@@ -347,8 +347,8 @@ class Sender:
 
     def __init__(self, authority: str, requests: Iterable[ExportTraceServiceRequest]) -> None:
         self.acknowledged: set[bytes] = set()
-        self.refused = 0
-        """How often a request was not taken."""
+        self.refusals: list[str] = []
+        """What it was told for each request that was not taken."""
         self._authority, self._requests = authority, requests
         self._over = threading.Event()
         self._pool = futures.ThreadPoolExecutor(4)
@@ -370,7 +370,7 @@ class Sender:
             try:
                 self._stub.Export(request, timeout=30, wait_for_ready=True)
             except grpc.RpcError as error:
-                self.refused += 1
+                self.refusals.append(error.details() or "")
                 if error.code() not in RETRYABLE:
                     raise
                 return self._over.is_set()

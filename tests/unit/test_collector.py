@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 
+import charts
 import config
+from components.contracts import Endpoint
+from components.values.collector import collector_values
 from components.values.collector_config import (
     BATCH_MAX,
     HEALTH_CHECK_PORT,
@@ -20,6 +23,7 @@ from components.values.collector_config import (
 from config.collector import CollectorConfig
 from config.collector_tiers import DISK_FACTOR, FILL, HEADROOM, MB, tiers
 from config.kinds import quantity
+from config.rules.collector import LEAST_BURST
 from ops import chart_lock
 from ops.registrations import Recorded, record
 from tests.unit.collector_settings import collector_settings
@@ -311,40 +315,35 @@ def parsed(settings: dict[str, Any]) -> CollectorConfig:
     return stack.collector
 
 
-@examples(deadline=None, max_examples=60)
-@given(settings=collector_settings())
-def test_whatever_is_configured_holds_together(settings: dict[str, Any]) -> None:
-    run = run_of(settings)
-    plan = tiers(parsed(settings))
-    values = [run.helm_values()[name] for name in (FIRST, GATEWAY)[: len(plan)]]
-    assert (GATEWAY in run.helm_values()) == (len(plan) == 2)
-    for tier, part in zip(plan, values, strict=True):
-        collector = part["alternateConfig"]
-        release = run.one(f"{FIRST if tier.is_first else GATEWAY}-release").inputs
-        lock = chart_lock.load(release["chart"], release["version"])
-        assert chart_lock.unknown_paths(part, lock) == []
+@examples(deadline=None)
+@given(section=collector_settings())
+def test_whatever_is_configured_holds_together(section: dict[str, Any]) -> None:
+    settings = parsed(section)
+    lock = chart_lock.load(
+        charts.OPENTELEMETRY_COLLECTOR.name, charts.OPENTELEMETRY_COLLECTOR.version
+    )
+    tempo = Endpoint(host=TEMPO, port=4317)
+    path = []
+    for tier in tiers(settings):
+        to = tempo if tier.is_last else Endpoint(host="gateway", port=4317)
+        values = collector_values(settings, tier, to, tempo, ("shop",))
+        collector = values["alternateConfig"]
+        assert chart_lock.unknown_paths(values, lock) == []
         assert_everything_named_is_there_and_used(collector)
         assert_nothing_holds_spans_back(collector)
-        assert_only_what_is_asked_for_is_open(part, settings if tier.is_first else {})
-        queue = outgoing(collector)["sending_queue"]
-        arriving = (
-            settings["queue"].get("ingestMBps", 1)
-            * MB
-            * settings["queue"].get("outageMinutes", 10)
-            * 60
-        )
+        receivers = section.get("receivers", ["otlpGrpc", "otlpHttp"])
+        assert_only_what_is_asked_for_is_open(values, receivers if tier.is_first else ["otlpGrpc"])
+        queue, storage = outgoing(collector)["sending_queue"], collector_storage(collector)
+        arriving = section["queue"].get("ingestMBps", 1) * MB
+        arriving *= section["queue"].get("outageMinutes", 10) * 60
         assert queue["queue_size"] * tier.replicas >= arriving * HEADROOM
-        assert queue["queue_size"] * DISK_FACTOR <= collector_storage(collector)["max_size"]
+        assert queue["queue_size"] * DISK_FACTOR <= storage["max_size"]
         if tier.workload == "statefulset":
-            [claim] = part["statefulset"]["volumeClaimTemplates"]
+            [claim] = values["statefulset"]["volumeClaimTemplates"]
             size = quantity(claim["spec"]["resources"]["requests"]["storage"])
-            assert collector_storage(collector)["max_size"] <= float(size) * FILL
-    assert_spans_are_cleaned_first_and_left_out_last([v["alternateConfig"] for v in values])
-    assert (
-        run.outputs["otlpGrpcEndpoint"] is None
-        or run.outputs["otlpGrpcEndpoint"].split("//")[1]
-        == "opentelemetry-collector.otel.svc.cluster.local:4317"
-    )
+            assert storage["max_size"] <= float(size) * FILL
+        path.append(collector)
+    assert_spans_are_cleaned_first_and_left_out_last(path)
 
 
 def outgoing(collector: dict[str, Any]) -> dict[str, Any]:
@@ -388,8 +387,7 @@ def assert_nothing_holds_spans_back(collector: dict[str, Any]) -> None:
             assert pipeline["processors"][0] == "memory_limiter"
 
 
-def assert_only_what_is_asked_for_is_open(values: dict[str, Any], settings: dict[str, Any]) -> None:
-    wanted = settings.get("receivers", ["otlpGrpc", "otlpHttp"] if settings else ["otlpGrpc"])
+def assert_only_what_is_asked_for_is_open(values: dict[str, Any], wanted: list[str]) -> None:
     opened = {name for name, port in values["ports"].items() if port["enabled"]}
     assert opened == {RECEIVER_PORTS[receiver][0] for receiver in wanted} | {"metrics"}
     listening = re.findall(
@@ -642,6 +640,5 @@ def test_a_cloud_tells_of_the_node_only_where_the_senders_are_on_it(mode: str) -
 
 
 def test_the_largest_batch_is_below_what_tempo_has_to_take_at_once() -> None:
-    from config.rules.collector import LEAST_BURST
 
     assert BATCH_MAX < LEAST_BURST * MB
