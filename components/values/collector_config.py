@@ -160,7 +160,7 @@ def _receivers(settings: CollectorConfig) -> dict[str, Any]:
         }
 
     result: dict[str, Any] = {}
-    # What is too large for a batch is refused here, to the sender, not dropped on the way.
+    # Over HTTP no larger requests than over gRPC: each is split into batches, on the way on.
     limit = {"max_request_body_size": MESSAGE_MAX}
     if otlp := protocols(grpc=("otlpGrpc", {"keepalive": _KEEPALIVE}), http=("otlpHttp", limit)):
         result["otlp"] = {"protocols": otlp}
