@@ -115,6 +115,7 @@ if stack.collector is not None:
             namespace=namespaces[stack.collector.namespace],
             chart=chart["collector"],
             traces_to=tempo.ingest,
+            senders=loaded.sender_namespaces,
         ),
         opts,
     ).ingest

@@ -1,15 +1,18 @@
 """Owns the OpenTelemetry collector. Needs where to export to. Gives `TraceIngest`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi import Input, ResourceOptions
 
 from config.collector import CollectorConfig
+from config.collector_tiers import Tier, first_tier, gateway_tier
 
 from .contracts import ChartRef, Endpoint, MeshIdentity, TraceIngest, service_host
-from .release import helm_release
-from .values.collector import RECEIVER_PORTS, collector_values
+from .release import HelmRelease, helm_release
+from .values.collector import collector_values
+from .values.collector_config import RECEIVER_PORTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,31 +23,47 @@ class CollectorArgs:
     namespace: Input[str]
     chart: ChartRef
     traces_to: TraceIngest
+    senders: Sequence[str] = ()
+    """Namespaces that a network policy lets send."""
 
 
 class Collector(pulumi.ComponentResource):
-    """The collector as a Helm release; applications send their spans to its Service."""
+    """The collector as one Helm release, or two where there is a second tier.
+
+    Applications send their spans to the first one's Service.
+    """
 
     ingest: TraceIngest
 
     def __init__(self, name: str, args: CollectorArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Collector", name, None, opts)
-        settings = args.settings
-        release = helm_release(
-            f"{name}-release",
-            chart=args.chart,
-            release_name=settings.release_name,
-            namespace=args.namespace,
-            values=collector_values(settings, args.traces_to),
-            parent=self,
-        )
+        settings, tempo = args.settings, args.traces_to.require_otlp_grpc()
+
+        def tier_release(role: str, tier: Tier, exports_to: Endpoint) -> HelmRelease:
+            return helm_release(
+                f"{name}{role}-release",
+                chart=args.chart,
+                release_name=tier.release_name,
+                namespace=args.namespace,
+                values=collector_values(settings, tier, exports_to, tempo, args.senders),
+                parent=self,
+            )
+
+        exports_to, gateway = tempo, gateway_tier(settings)
+        if gateway is not None:
+            second = tier_release("-gateway", gateway, tempo)
+            exports_to = Endpoint(
+                host=service_host(second.name, second.namespace),
+                port=RECEIVER_PORTS["otlpGrpc"][1],
+            )
+        release = tier_release("", first_tier(settings), exports_to)
 
         host = service_host(release.name, release.namespace)
 
         def receiver(kind: str) -> Endpoint | None:
             if kind not in settings.receivers:
                 return None
-            return Endpoint(host=host, port=RECEIVER_PORTS[kind][1])
+            return Endpoint(host=host, port=RECEIVER_PORTS[kind][1], tls=settings.tls is not None)
 
         self.ingest = TraceIngest(
             otlp_grpc=receiver("otlpGrpc"),

@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 import pulumi
 from pydantic import BaseModel, ValidationError
@@ -62,29 +62,31 @@ def findings_of(error: ValidationError, model: type[BaseModel]) -> list[Finding]
 
 
 def _finding(detail: ErrorDetails, model: type[BaseModel]) -> Finding:
-    keys, owner = _locate(detail["loc"], model)
-    if detail["type"] == "union_tag_invalid":
-        # The kind that is not known is the value of a key within.
-        keys.append(_kind_key(_sections(_field(owner, keys[-1]))[0]) or "type")
+    keys, owner, options = _locate(detail["loc"], model)
+    if detail["type"].startswith("union_tag_"):
+        # What is wrong is the value of a key within: the one that says which kind it is.
+        keys.append(_kind_key(options[0]) or "type")
     where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
     return Finding(f"tracing:{where.removeprefix('.')}", _message(detail, keys, owner))
 
 
 def _locate(
     loc: tuple[int | str, ...], model: type[BaseModel]
-) -> tuple[list[int | str], type[BaseModel] | None]:
-    """The keys of a location without Pydantic's own marks, and the section of its last key.
+) -> tuple[list[int | str], type[BaseModel] | None, list[type[BaseModel]]]:
+    """The keys of a location without Pydantic's own marks, the section of its last key, and the
+    sections that may stand there.
 
     In a choice between sections Pydantic inserts the name of the one it took.
     """
     keys: list[int | str] = []
     owner: type[BaseModel] | None = model
-    sections = _sections(model)
+    options = _sections(model)
     last_owner = owner
+    in_collection = False
     for part in loc:
-        tagged = {_tag(section): section for section in sections if _tag(section)}
-        if len(sections) > 1 and part in tagged:
-            sections, owner = [tagged[str(part)]], tagged[str(part)]
+        tagged = {_tag(section): section for section in options if _tag(section)}
+        if len(options) > 1 and part in tagged and not in_collection:
+            options, owner = [tagged[str(part)]], tagged[str(part)]
             continue
         if isinstance(part, str) and part.startswith(("function-", "constrained-", "literal[")):
             continue
@@ -92,10 +94,22 @@ def _locate(
             continue
         keys.append(part)
         last_owner = owner
-        field = _field(owner, part)
-        sections = _sections(field) if field is not None else []
-        owner = sections[0] if sections else None
-    return keys, last_owner if keys else model
+        if in_collection:
+            # An index or a name: what stands behind it is what the collection is of.
+            in_collection = False
+        else:
+            field = _field(owner, part)
+            options = _sections(field) if field is not None else []
+            in_collection = bool(options) and _is_collection(field)
+        owner = options[0] if options else None
+    return keys, last_owner if keys else model, options
+
+
+def _is_collection(annotation: Any) -> bool:
+    """Whether sections stand in a list or under names of the user's own."""
+    if get_origin(annotation) in (tuple, dict):
+        return True
+    return any(_is_collection(part) for part in get_args(annotation))
 
 
 def _field(owner: type[BaseModel] | None, key: int | str) -> Any:
@@ -143,6 +157,8 @@ def _message(detail: ErrorDetails, keys: Sequence[int | str], owner: type[BaseMo
                 f"{shown(context['tag'])} is not known; write one of "
                 f"{_list(context['expected_tags'])}"
             )
+        case "union_tag_not_found":
+            return "is missing; write which kind it is meant to be"
         case "value_error":
             return f"{_quoted(given)}{context['error']}"
         case "greater_than_equal" | "less_than_equal":

@@ -1,11 +1,11 @@
 """Settings of the whole stack: the cluster it is for, its namespaces, where charts come from."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from .base import Section
-from .kinds import DnsLabel, HostName, NonEmpty, Quantity, Sha256
+from .kinds import DnsLabel, HostName, NonEmpty, Quantity, Replicas, Sha256
 
 Environment = Literal["dev", "staging", "prod"]
 
@@ -52,3 +52,14 @@ class IngressConfig(Section):
     """Secret with the certificate for the host; the Ingress speaks plain HTTP if not given."""
     annotations: dict[NonEmpty, str] = Field(default_factory=dict)
     """Annotations for the controller, such as its limit on the size of a request's body."""
+
+
+class AutoscalingConfig(Section):
+    """Let the cluster choose the number of pods between two bounds, by their CPU."""
+
+    min_replicas: Replicas = 2
+    """Pods at least."""
+    max_replicas: Replicas
+    """Pods at most."""
+    target_cpu_percent: Annotated[int, Field(ge=1, le=100)] = 60
+    """CPU that the pods use on average, in percent of what they request."""

@@ -45,6 +45,9 @@ def sized(stack: StackConfig) -> tuple[StackConfig, list[Finding]]:
         update["kafka"] = _kafka(stack.kafka, planned.kafka_gib)
     if isinstance(stack.object_store, MinioConfig):
         update["object_store"] = _store(stack.object_store, planned)
+    if (collector := stack.collector) is not None:
+        queue = _filled(collector.queue, {"ingest_mbps": capacity.ingest_mbps})
+        update["collector"] = collector.model_copy(update={"queue": queue})
     return stack.model_copy(update=update), []
 
 

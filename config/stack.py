@@ -17,6 +17,9 @@ from .tempo import Distributed2Config, TempoConfig
 from .traefik import TraefikConfig
 from .vulture import VultureConfig
 
+K3S_NAMESPACE: Final = "kube-system"
+"""Where k3s runs the Traefik that it ships."""
+
 
 class StackConfig(Section):
     """One stack: one tracing platform on one Kubernetes cluster.
@@ -90,3 +93,18 @@ def namespaces_of(stack: StackConfig) -> dict[str, str]:
     if stack.demo_app is not None:
         namespaces["demoApp.namespace"] = stack.demo_app.namespace
     return namespaces
+
+
+def sender_namespaces(stack: StackConfig) -> tuple[str, ...]:
+    """The namespaces that a collector's network policy lets send."""
+    if stack.collector is None or stack.collector.network_policy is None:
+        return ()
+    names = set(stack.collector.network_policy.namespaces)
+    if stack.traefik is not None:
+        of_k3s = stack.traefik.install == "helm-chart-config"
+        names.add(K3S_NAMESPACE if of_k3s else stack.traefik.namespace)
+    if stack.harness is not None:
+        names.add(stack.harness.namespace)
+    if stack.demo_app is not None:
+        names.add(stack.demo_app.namespace)
+    return tuple(sorted(names))

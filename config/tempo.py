@@ -19,7 +19,7 @@ from .kinds import (
     TenantId,
     Url,
 )
-from .platform import ComputeResources
+from .platform import AutoscalingConfig, ComputeResources
 from .profiles import refused_keys
 
 
@@ -63,17 +63,6 @@ class TempoWorkloadConfig(Section):
     replicas: Replicas = 1
     """Pods of this microservice."""
     resources: ComputeResources = ComputeResources()
-
-
-class AutoscalingConfig(Section):
-    """Let the cluster choose the number of pods between two bounds, by their CPU."""
-
-    min_replicas: Replicas = 2
-    """Pods at least."""
-    max_replicas: Replicas
-    """Pods at most."""
-    target_cpu_percent: Annotated[int, Field(ge=1, le=100)] = 60
-    """CPU that the pods use on average, in percent of what they request."""
 
 
 class ScaledWorkloadConfig(TempoWorkloadConfig):

@@ -34,6 +34,8 @@ HANDED_ON: Mapping[str, Mapping[str, str]] = {
     "opentelemetry-collector": {
         "config": "merged over the defaults and written as the collector's own configuration",
         "ports": "a map by port name: each entry becomes a container port and a service port",
+        "podDisruptionBudget.maxUnavailable": "commented out in values.yaml",
+        "service.clusterIP": "read by the Service's template; None makes it headless",
         "service.enabled": "commented out in values.yaml; in daemonset mode the Service needs it",
     },
     "tempo-distributed": {

@@ -86,9 +86,13 @@ def _rows(
     required = section.get("required", [])
     for key, schema in section.get("properties", {}).items():
         default = (defaults or {}).get(key, schema.get("default"))
-        inner = _sections(schema, definitions)
+        inner, mark = _sections(schema, definitions), ""
+        if not inner and "items" in schema:
+            inner, mark = _sections(schema["items"], definitions), "[]"
         if inner:
-            yield from _rows(f"{prefix}{key}.", inner[0], definitions, default)
+            # One after the other where there is a choice: the row of `type` says which is meant.
+            for section in inner:
+                yield from _rows(f"{prefix}{key}{mark}.", section, definitions, default)
         elif key in required:
             yield _row(f"{prefix}{key}", schema, definitions, "**required**")
         else:

@@ -59,7 +59,8 @@ class Recorded:
         return found[0]
 
     def helm_values(self) -> dict[str, dict[str, Any]]:
-        """The values of each Helm release, by its name without `-release`."""
+        """The values of each Helm release, by its name without the end that says that it is one:
+        that of its component, or of the component and a role in it."""
         return {
             resource.name.removesuffix("-release"): resource.inputs["values"]
             for resource in self.resources

@@ -1,119 +1,224 @@
 """Values of the chart opentelemetry-collector."""
 
+from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 from config.collector import CollectorConfig
+from config.collector_tiers import Tier, size
 from config.kinds import split_image
 
-from ..contracts import TraceIngest
+from ..contracts import Endpoint
+from .collector_config import (
+    CLIENT_CA_PATH,
+    METRICS_PORT,
+    RECEIVER_PORTS,
+    STORAGE_PATH,
+    TLS_PATH,
+    UDP_RECEIVERS,
+    collector_config,
+)
 from .resources import compute_resources
 
-HEALTH_CHECK_PORT: Final = 13133
-"""The chart's probes ask this port."""
+CHART_LABEL: Final = "opentelemetry-collector"
+"""What the chart labels its pods with, whatever the release's name."""
 
-RECEIVER_PORTS: Final = {
-    "otlpGrpc": ("otlp", 4317),
-    "otlpHttp": ("otlp-http", 4318),
-    "zipkin": ("zipkin", 9411),
-    "jaegerGrpc": ("jaeger-grpc", 14250),
-    "jaegerThriftHttp": ("jaeger-thrift", 14268),
-}
-"""The name of each receiver's port in the chart, and its number."""
+GROUP: Final = 10001
+"""Group of the files on a volume; the upstream image's user is of it."""
+
+SCALE_DOWN_MAX_SECONDS: Final = 3600
+"""Kubernetes' limit of `stabilizationWindowSeconds`."""
 
 
-def collector_values(settings: CollectorConfig, traces_to: TraceIngest) -> dict[str, Any]:
-    """Values of the Helm release of the collector."""
+def collector_values(
+    settings: CollectorConfig,
+    tier: Tier,
+    exports_to: Endpoint,
+    tempo: Endpoint,
+    senders: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Values of the Helm release of one tier.
+
+    `exports_to` is Tempo or the next tier; `senders` are the namespaces that a network policy lets
+    send.
+    """
+    receivers = settings.receivers if tier.is_first else ("otlpGrpc",)
     values: dict[str, Any] = {
-        "fullnameOverride": settings.release_name,
-        "mode": settings.mode,
+        "fullnameOverride": tier.release_name,
+        "mode": tier.workload,
         "image": split_image(settings.image),
         # The chart leaves the Service out in daemonset mode unless it is asked for; applications
         # are told one address in either mode.
         "service": {"enabled": True},
-        "ports": _ports(settings.receivers),
+        "ports": _ports(tier, receivers),
         "useGOMEMLIMIT": True,
-        "resources": compute_resources(settings.resources),
+        "resources": compute_resources(tier.resources),
         # Not `config`, which is merged over defaults that open Jaeger, Zipkin and Prometheus
         # receivers: what stands here is the whole configuration.
-        "alternateConfig": collector_config(settings, traces_to),
+        "alternateConfig": collector_config(settings, tier, exports_to, tempo),
+        **_pods(tier),
+        **_volumes(settings, tier),
     }
-    if settings.mode == "deployment":
-        values["replicaCount"] = settings.replicas
+    if tier.is_first:
+        values["clusterRole"] = _CLUSTER_ROLE
+        if settings.resource_attributes:
+            values["extraEnvs"] = [
+                {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": _attributes(settings)}
+            ]
+    else:
+        # A name for each pod, not one address for all: the first tier chooses among them.
+        values["service"] |= {"clusterIP": "None"}
+    if settings.telemetry.service_monitor:
+        values["serviceMonitor"] = {"enabled": True}
+    if settings.network_policy is not None:
+        values["networkPolicy"] = _network_policy(settings, tier, senders)
     return values
 
 
-def collector_config(settings: CollectorConfig, traces_to: TraceIngest) -> dict[str, Any]:
-    """The collector's own configuration."""
-    receivers = _receivers(settings.receivers)
-    tempo = traces_to.require_otlp_grpc()
-    return {
-        "extensions": {"health_check": {"endpoint": _listen(HEALTH_CHECK_PORT)}},
-        "receivers": receivers,
-        "processors": {
-            "memory_limiter": {
-                "check_interval": "1s",
-                "limit_percentage": 80,
-                "spike_limit_percentage": 20,
-            },
-            "batch": {},
+_CLUSTER_ROLE: Final = {
+    # What k8s_attributes asks for: which pod has an address, and whose it is.
+    "create": True,
+    "rules": [
+        {
+            "apiGroups": [""],
+            "resources": ["pods", "namespaces"],
+            "verbs": ["get", "list", "watch"],
         },
-        "exporters": {
-            "otlp_grpc": {"endpoint": tempo.authority, "tls": {"insecure": not tempo.tls}},
-        },
-        "service": {
-            "extensions": ["health_check"],
-            "telemetry": {
-                "metrics": {
-                    "readers": [
-                        {
-                            "pull": {
-                                "exporter": {
-                                    "prometheus": {"host": "${env:MY_POD_IP}", "port": 8888}
-                                }
-                            }
-                        }
-                    ]
-                }
-            },
-            "pipelines": {
-                "traces": {
-                    "receivers": list(receivers),
-                    # First, because only what has not been taken in yet can still be refused.
-                    "processors": ["memory_limiter", "batch"],
-                    "exporters": ["otlp_grpc"],
-                }
-            },
-        },
-    }
+    ],
+}
 
 
-def _listen(port: int) -> str:
-    # On every address of the pod: `kubectl port-forward`, by which people try the collector,
-    # arrives at its loopback one.
-    return f"0.0.0.0:{port}"
+def _attributes(settings: CollectorConfig) -> str:
+    return ",".join(
+        f"{key}={quote(value, safe='')}" for key, value in settings.resource_attributes.items()
+    )
 
 
-def _receivers(receivers: tuple[str, ...]) -> dict[str, Any]:
-    def protocols(**names: str) -> dict[str, Any]:
-        return {
-            protocol: {"endpoint": _listen(RECEIVER_PORTS[name][1])}
-            for protocol, name in names.items()
-            if name in receivers
-        }
-
-    result: dict[str, Any] = {}
-    if otlp := protocols(grpc="otlpGrpc", http="otlpHttp"):
-        result["otlp"] = {"protocols": otlp}
-    if jaeger := protocols(grpc="jaegerGrpc", thrift_http="jaegerThriftHttp"):
-        result["jaeger"] = {"protocols": jaeger}
-    if "zipkin" in receivers:
-        result["zipkin"] = {"endpoint": _listen(RECEIVER_PORTS["zipkin"][1])}
-    return result
-
-
-def _ports(receivers: tuple[str, ...]) -> dict[str, Any]:
+def _ports(tier: Tier, receivers: Sequence[str]) -> dict[str, Any]:
     """Each port said explicitly, so that the chart's defaults open nothing else."""
-    ports = {
-        port: {"enabled": receiver in receivers} for receiver, (port, _) in RECEIVER_PORTS.items()
+    ports: dict[str, Any] = {}
+    for receiver, (name, number) in RECEIVER_PORTS.items():
+        ports[name] = {"enabled": receiver in receivers}
+        if tier.workload == "daemonset":
+            # By default the chart takes these ports of each node as well.
+            ports[name]["hostPort"] = 0
+        if name == "jaeger-binary" and receiver in receivers:
+            # The chart knows all others.
+            ports[name] |= {"containerPort": number, "servicePort": number}
+        if receiver in UDP_RECEIVERS and receiver in receivers:
+            ports[name] |= {"protocol": "UDP"}
+    if "jaegerThriftBinary" not in receivers:
+        del ports["jaeger-binary"]
+    return {**ports, "metrics": {"enabled": True}}
+
+
+def _pods(tier: Tier) -> dict[str, Any]:
+    if tier.workload == "daemonset":
+        # Also where nothing else runs but what tolerates a taint: its Service is the node's own.
+        return {"tolerations": [{"operator": "Exists"}]}
+    scaling = tier.autoscaling
+    values: dict[str, Any] = {"replicaCount": tier.replicas}
+    if scaling is not None:
+        values["autoscaling"] = {
+            "enabled": True,
+            "minReplicas": scaling.min_replicas,
+            "maxReplicas": scaling.max_replicas,
+            "targetCPUUtilizationPercentage": scaling.target_cpu_percent,
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": SCALE_DOWN_MAX_SECONDS}},
+        }
+    if tier.max_replicas > 1:
+        values["podDisruptionBudget"] = {"enabled": True, "maxUnavailable": 1}
+        values["topologySpreadConstraints"] = [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                # Wanted, not required: a pod that shares a node is better than none.
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": _labels(tier.release_name)},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ]
+    return values
+
+
+def _labels(release_name: str) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": CHART_LABEL,
+        "app.kubernetes.io/instance": release_name,
     }
-    return {**ports, "jaeger-compact": {"enabled": False}, "metrics": {"enabled": True}}
+
+
+def _volumes(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
+    volumes: list[dict[str, Any]] = []
+    mounts: list[dict[str, Any]] = [{"name": "queue", "mountPath": STORAGE_PATH}]
+    values: dict[str, Any] = {}
+    if tier.workload == "daemonset":
+        # On the node's own disk, where the next pod of the node finds it. A claim for each node
+        # can't be had; what lives as long as the pod would be lost by an update.
+        path = f"/var/lib/otelcol/{settings.namespace}-{tier.release_name}"
+        volumes.append({"name": "queue", "hostPath": {"path": path, "type": "DirectoryOrCreate"}})
+        # The directory is root's; nothing else that root may do is left.
+        values["securityContext"] = {
+            "runAsUser": 0,
+            "runAsGroup": 0,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+    else:
+        values["statefulset"] = {
+            "volumeClaimTemplates": [
+                {
+                    "metadata": {"name": "queue"},
+                    "spec": {
+                        "accessModes": ["ReadWriteOnce"],
+                        "resources": {
+                            "requests": {
+                                "storage": settings.queue.volume_size or size(tier.volume_bytes)
+                            }
+                        },
+                    },
+                }
+            ]
+        }
+        values["podSecurityContext"] = {"fsGroup": GROUP}
+    if tier.is_first and settings.tls is not None:
+        secrets = {"tls": (settings.tls.secret_name, TLS_PATH)}
+        if settings.tls.client_ca_secret_name is not None:
+            secrets["client-ca"] = (settings.tls.client_ca_secret_name, CLIENT_CA_PATH)
+        for name, (secret, path) in secrets.items():
+            volumes.append({"name": name, "secret": {"secretName": secret}})
+            mounts.append({"name": name, "mountPath": path, "readOnly": True})
+    if volumes:
+        values["extraVolumes"] = volumes
+    return {**values, "extraVolumeMounts": mounts}
+
+
+def _network_policy(
+    settings: CollectorConfig, tier: Tier, senders: Sequence[str]
+) -> dict[str, Any]:
+    policy = settings.network_policy
+    assert policy is not None
+    allowed: list[dict[str, Any]] = (
+        [_namespaces(senders)]
+        if tier.is_first
+        else [{"podSelector": {"matchLabels": _labels(settings.release_name)}}]
+    )
+    values: dict[str, Any] = {"enabled": True, "allowIngressFrom": allowed}
+    if policy.metrics_namespaces:
+        values["extraIngressRules"] = [
+            {
+                "ports": [{"port": METRICS_PORT, "protocol": "TCP"}],
+                "from": [_namespaces(policy.metrics_namespaces)],
+            }
+        ]
+    return values
+
+
+def _namespaces(names: Sequence[str]) -> dict[str, Any]:
+    expression = {
+        "key": "kubernetes.io/metadata.name",
+        "operator": "In",
+        "values": list(names),
+    }
+    return {"namespaceSelector": {"matchExpressions": [expression]}}

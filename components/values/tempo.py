@@ -18,6 +18,10 @@ ALIVE_PATH: Final = "/status/version"
 log is read again after a crash: a pod that needs more than a minute for it would be killed at it,
 each time anew."""
 
+RETRY_AFTER: Final = {"retry_after_on_resource_exhausted": "5s"}
+"""The distributor's answer to who is over a limit. By default it is one that OTLP's rules (and so
+the collector) take for final: what is sent at once after an outage would be dropped."""
+
 
 def s3_block(s3: S3Access) -> dict[str, Any]:
     """Tempo's `storage.trace.s3`."""

@@ -15,7 +15,7 @@ from config.tempo import (
 from ..contracts import KafkaAccess, KafkaLogin, S3Access
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
-from .tempo import ALIVE_PATH, EXPAND, s3_block, workload
+from .tempo import ALIVE_PATH, EXPAND, RETRY_AFTER, s3_block, workload
 
 SASL_USERNAME: Final = "KAFKA_SASL_USERNAME"
 SASL_PASSWORD: Final = "KAFKA_SASL_PASSWORD"
@@ -108,9 +108,13 @@ def _common(settings: DistributedConfig, s3: S3Access) -> dict[str, Any]:
         "reportingEnabled": False,
         **({"streamOverHTTPEnabled": True} if settings.streaming else {}),
         "global": {"extraArgs": [EXPAND]},
+        "tempo": {
+            # Of the distributor's settings the chart knows others only.
+            "structuredConfig": {"distributor": RETRY_AFTER},
+            "livenessProbe": {"httpGet": {"path": ALIVE_PATH}},
+        },
         "traces": _receivers(settings.receivers),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(s3)}},
-        "tempo": {"livenessProbe": {"httpGet": {"path": ALIVE_PATH}}},
         "distributor": {
             **_scaled(s3, "distributor", settings.distributor),
             "config": {"log_received_spans": settings.log_received_spans.model_dump()},

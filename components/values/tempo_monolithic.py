@@ -8,7 +8,15 @@ from config.tempo import MetricsGeneratorConfig, MonolithicConfig
 from ..contracts import S3Access
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
-from .tempo import ALIVE_PATH, ca_mounts, ca_volumes, keys_from_secret, pod_annotations, s3_block
+from .tempo import (
+    ALIVE_PATH,
+    RETRY_AFTER,
+    ca_mounts,
+    ca_volumes,
+    keys_from_secret,
+    pod_annotations,
+    s3_block,
+)
 from .text import as_yaml
 
 JAEGER: Final = {
@@ -58,6 +66,7 @@ def tempo_configuration(settings: MonolithicConfig, s3: S3Access) -> dict[str, A
         "distributor": {
             "receivers": _receivers(settings.receivers),
             "log_received_spans": settings.log_received_spans.model_dump(),
+            **RETRY_AFTER,
         },
         "compactor": {"compaction": {"block_retention": go_duration(settings.block_retention)}},
         "storage": {

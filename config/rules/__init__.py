@@ -5,11 +5,24 @@ their own, so that one mistake does not show up as two.
 """
 
 # Each of these registers its rules as it is loaded.
-from . import demo_app, grafana, harness, ingest, kafka, platform, store, tempo, traefik, vulture
+from . import (
+    collector,
+    demo_app,
+    grafana,
+    harness,
+    ingest,
+    kafka,
+    platform,
+    store,
+    tempo,
+    traefik,
+    vulture,
+)
 from .registry import check
 
 __all__ = [
     "check",
+    "collector",
     "demo_app",
     "grafana",
     "harness",

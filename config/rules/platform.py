@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ..collector_tiers import gateway_tier
 from ..errors import Finding, shown
 from ..kafka import KAFKA_OPERATOR
 from ..platform import Environment
@@ -51,6 +52,8 @@ def _releases_differ(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     for key, part in (("collector", stack.collector), ("traefik", stack.traefik)):
         if part is not None and getattr(part, "install", "release") == "release":
             releases[f"tracing:{key}.releaseName"] = (part.namespace, part.release_name)
+    if stack.collector is not None and (gateway := gateway_tier(stack.collector)):
+        releases["tracing:collector.gateway"] = (stack.collector.namespace, gateway.release_name)
     if stack.harness is not None and stack.harness.install == "release":
         releases["tracing:harness.releaseName"] = (
             stack.harness.namespace,

@@ -8,6 +8,7 @@ from ..kinds import duration_seconds, go_duration
 from ..platform import Environment
 from ..stack import StackConfig
 from ..tempo import Distributed2Config, Distributed3Config, DistributedConfig
+from .autoscaling import scaling_findings
 from .registry import rule
 
 
@@ -76,26 +77,8 @@ def _autoscaling_can_work(stack: StackConfig, _: Environment) -> Iterator[Findin
         "gateway": stack.tempo.gateway,
     }
     for name, workload in workloads.items():
-        if workload is None or workload.autoscaling is None:
-            continue
-        key, scaling = f"tracing:tempo.{name}", workload.autoscaling
-        if "replicas" in workload.model_fields_set:
-            yield Finding(
-                f"{key}.replicas",
-                "has no effect beside autoscaling, which chooses the number; remove one of them",
-            )
-        if workload.resources.cpu is None:
-            yield Finding(
-                f"{key}.resources.cpu",
-                "is missing, and autoscaling is by the part of it that is used; write a request "
-                "such as 500m",
-            )
-        if scaling.min_replicas > scaling.max_replicas:
-            yield Finding(
-                f"{key}.autoscaling.maxReplicas",
-                f"{scaling.max_replicas} is less than minReplicas {scaling.min_replicas}; write at "
-                "least that many",
-            )
+        if workload is not None:
+            yield from scaling_findings(f"tracing:tempo.{name}", workload)
 
 
 @rule("tempo")

@@ -1,16 +1,30 @@
 """What the live tier shares: its needs, or the reason to skip it, and the figures it measured."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
 from tests.live.figures import Figures
-from tests.live.needs import Missing, Needs, find, find_charts, find_kafka_image
+from tests.live.needs import (
+    Missing,
+    Needs,
+    find,
+    find_charts,
+    find_kafka_image,
+    find_otelcol,
+    find_tempo,
+)
 
 FIGURES = pytest.StashKey[Figures]()
-FINDERS = {"needs": find, "charts": find_charts, "kafka_image": find_kafka_image}
+FINDERS: dict[str, Callable[[], object]] = {
+    "needs": find,
+    "charts": find_charts,
+    "kafka_image": find_kafka_image,
+    "otelcol": find_otelcol,
+    "tempo_program": find_tempo,
+}
 """What finds that which a fixture is about."""
 
 
@@ -57,6 +71,18 @@ def charts() -> Path:
 def kafka_image() -> str:
     """An image of Apache Kafka; without it what starts one is skipped."""
     return find_kafka_image()
+
+
+@pytest.fixture(scope="session")
+def otelcol() -> Path:
+    """The collector's program; without it what runs it is skipped."""
+    return find_otelcol()
+
+
+@pytest.fixture(scope="session")
+def tempo_program() -> Path:
+    """Tempo's program; without it what runs it is skipped."""
+    return find_tempo()
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ CONTEXT: Final = "TRACING_LIVE_CONTEXT"
 CHARTS: Final = "TRACING_CHARTS"
 WITHOUT: Final = "TRACING_LIVE_WITHOUT"
 KAFKA_IMAGE: Final = "TRACING_KAFKA_IMAGE"
+OTELCOL: Final = "TRACING_OTELCOL"
+TEMPO: Final = "TRACING_TEMPO"
 
 
 class Missing(Exception):
@@ -76,6 +78,25 @@ def find_program(name: str, variable: str) -> Path:
     if found is None or not os.access(found, os.X_OK):
         raise Missing(f"{name}: put it on PATH, or name the program in {variable}")
     return Path(found).resolve()
+
+
+def find_otelcol() -> Path:
+    """The collector's program; raises Missing."""
+    named = os.environ.get(OTELCOL)
+    for name in (named,) if named else ("otelcol-contrib", "otelcol"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise Missing(
+        f"the collector as a process: needs otelcol-contrib (or otelcol) on PATH, or named in "
+        f"{OTELCOL}"
+    )
+
+
+def find_tempo() -> Path:
+    """Tempo's program; raises Missing."""
+    if found := shutil.which(os.environ.get(TEMPO) or "tempo"):
+        return Path(found)
+    raise Missing(f"Tempo as a process: needs tempo on PATH, or named in {TEMPO}")
 
 
 def find() -> Needs:

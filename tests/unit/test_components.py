@@ -61,7 +61,7 @@ CHILDREN = {
         "store-user-policy",
     },
     "tempo": {"tempo-release"},
-    "collector": {"collector-release"},
+    "collector": {"collector-release", "collector-gateway-release"},
     "traefik": {"traefik-release"},
     "harness": {"harness-release"},
     "linkerd": set(),
@@ -90,7 +90,7 @@ EVERYTHING: dict[str, Any] = {
         "ingress": {"host": "s3.example.com"},
     },
     "tracing:tempo": {"gateway": {}},
-    "tracing:collector": {},
+    "tracing:collector": {"mode": "agent-gateway"},
     "tracing:traefik": {},
     "tracing:linkerd": {},
     "tracing:harness": {"install": "release", "values": {"platform": {"bootstrap": {"x": 1}}}},
@@ -247,8 +247,12 @@ def test_the_collector_exports_to_tempo_and_sources_send_to_the_collector(
     everything: Recorded,
 ) -> None:
     values = everything.helm_values()
-    exporter = values["collector"]["alternateConfig"]["exporters"]["otlp_grpc"]
-    assert exporter["endpoint"] == "tempo-distributed-distributor.tempo.svc.cluster.local:4317"
+    between, last = (
+        values[tier]["alternateConfig"]["exporters"]["otlp_grpc"]["endpoint"]
+        for tier in ("collector", "collector-gateway")
+    )
+    assert between == "opentelemetry-collector-gateway.otel.svc.cluster.local:4317"
+    assert last == "tempo-distributed-distributor.tempo.svc.cluster.local:4317"
     grpc = values["traefik"]["tracing"]["otlp"]["grpc"]
     assert grpc["endpoint"] == "opentelemetry-collector.otel.svc.cluster.local:4317"
     assert grpc["endpoint"] in everything.outputs["linkerdValues"]

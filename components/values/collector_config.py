@@ -1,0 +1,411 @@
+"""The configuration of the collector itself, for each tier.
+
+Spans pass: receivers, then the first tier's processors, then (on the last tier) what counts and
+what samples, then the exporter with its queue. Names of components are those of collector 0.158.0.
+
+What is told to a sender as taken in is in the exporter's queue on disk: nothing on the way there
+holds spans back. So there is no `batch` processor, which answers first and keeps them in memory:
+the queue's own `batch` takes them from the disk, and removes them there once they are sent. The
+exception is tail sampling, which has to wait for the rest of a trace.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from config.collector import CollectorConfig, SpanMetricsConfig
+from config.collector_tiers import Tier, needs_whole_traces
+
+from ..contracts import Endpoint
+from .collector_sampling import literal, sampling_processor
+
+HEALTH_CHECK_PORT: Final = 13133
+"""The chart's probes ask this port."""
+
+METRICS_PORT: Final = 8888
+
+RECEIVER_PORTS: Final = {
+    "otlpGrpc": ("otlp", 4317),
+    "otlpHttp": ("otlp-http", 4318),
+    "zipkin": ("zipkin", 9411),
+    "jaegerGrpc": ("jaeger-grpc", 14250),
+    "jaegerThriftHttp": ("jaeger-thrift", 14268),
+    "jaegerThriftCompact": ("jaeger-compact", 6831),
+    "jaegerThriftBinary": ("jaeger-binary", 6832),
+}
+"""The name of each receiver's port in the chart, and its number."""
+
+UDP_RECEIVERS: Final = frozenset({"jaegerThriftCompact", "jaegerThriftBinary"})
+
+STORAGE: Final = "file_storage/queue"
+STORAGE_PATH: Final = "/var/lib/otelcol/queue"
+TLS_PATH: Final = "/etc/otelcol/tls"
+CLIENT_CA_PATH: Final = "/etc/otelcol/client-ca"
+
+MESSAGE_MAX: Final = 4 * 2**20
+"""Bytes of a message that gRPC takes by default, at our receivers as at Tempo's."""
+
+BATCH_MAX: Final = 3_000_000
+"""Bytes of a batch at most: below `MESSAGE_MAX` by what attributes that we add may take."""
+
+BATCH_MIN: Final = 500_000
+"""Bytes for which a batch waits, `BATCH_WAIT` at most. Tempo asks for few large requests rather
+than many small ones."""
+
+BATCH_WAIT: Final = "200ms"
+
+COMPACT_ABOVE_MIB: Final = 100
+COMPACT_BELOW_MIB: Final = 10
+"""The queue's file is made small again after it was above the one, when what is in it is below the
+other (the extension's defaults)."""
+
+REDACTED: Final = ("authorization", "cookie", "cookies", "api-key", "apikey")
+"""Attributes that hold credentials, whatever stands before their names (set-cookie, x-api-key)."""
+
+NODE_ATTRIBUTES: Final = {
+    "ec2": ("host.id", "host.image.id", "host.name", "host.type", "cloud.availability_zone"),
+    "azure": (
+        "host.id",
+        "host.name",
+        "azure.vm.name",
+        "azure.vm.scaleset.name",
+        "azure.vm.size",
+    ),
+    "gcp": (
+        "host.id",
+        "host.name",
+        "host.type",
+        "cloud.availability_zone",
+        "gcp.gce.instance_group_manager.name",
+        "gcp.gce.instance_group_manager.region",
+        "gcp.gce.instance_group_manager.zone",
+    ),
+}
+"""What each detector says of the collector's own node; it is the sender's on a daemonset only."""
+
+
+def collector_config(
+    settings: CollectorConfig, tier: Tier, exports_to: Endpoint, tempo: Endpoint
+) -> dict[str, Any]:
+    """The whole configuration of one tier.
+
+    `exports_to` is Tempo or the next tier; `tempo` is where the collector's own spans go.
+    """
+    receivers = _receivers(settings) if tier.is_first else _gateway_receivers()
+    processors = {"memory_limiter": _memory_limiter()}
+    if tier.is_first:
+        processors |= _first_processors(settings, tier)
+    exporter, exporters = _exporter(settings, tier, exports_to)
+    sampler = sampling_processor(settings.sampling, tier) if tier.is_last else {}
+    metrics = settings.metrics if tier.is_last else None
+    connectors: dict[str, Any] = {}
+    if metrics is None:
+        processors |= sampler
+        pipelines = {"traces": _pipeline(receivers, processors, [exporter])}
+    else:
+        connectors = _span_metrics(metrics)
+        # Counted before anything is left out: what is kept goes on in a pipeline of its own.
+        onward = "forward" if sampler else exporter
+        pipelines = {
+            "traces": _pipeline(receivers, processors, [*connectors, onward]),
+            "metrics": _pipeline(connectors, {}, ["prometheus_remote_write"]),
+        }
+        exporters["prometheus_remote_write"] = _remote_write(metrics)
+        if sampler:
+            processors |= sampler
+            connectors["forward"] = {}
+            pipelines["traces/sampled"] = _pipeline(["forward"], sampler, [exporter])
+    return {
+        "extensions": {
+            "health_check": {"endpoint": _listen(HEALTH_CHECK_PORT)},
+            STORAGE: _storage(tier),
+        },
+        "receivers": receivers,
+        "processors": processors,
+        "exporters": exporters,
+        **({"connectors": connectors} if connectors else {}),
+        "service": {
+            "extensions": ["health_check", STORAGE],
+            "telemetry": _telemetry(settings, tempo),
+            "pipelines": pipelines,
+        },
+    }
+
+
+def _pipeline(
+    receivers: Iterable[str], processors: Iterable[str], exporters: Iterable[str]
+) -> dict[str, list[str]]:
+    parts = {"receivers": receivers, "processors": processors, "exporters": exporters}
+    return {kind: list(names) for kind, names in parts.items() if names}
+
+
+def _listen(port: int) -> str:
+    # On every address of the pod: `kubectl port-forward`, by which people try the collector,
+    # arrives at its loopback one.
+    return f"0.0.0.0:{port}"
+
+
+def _receivers(settings: CollectorConfig) -> dict[str, Any]:
+    tls = _server_tls(settings)
+
+    def protocol(name: str, **more: Any) -> dict[str, Any]:
+        secured = {} if name in UDP_RECEIVERS else tls
+        return {"endpoint": _listen(RECEIVER_PORTS[name][1]), **secured, **more}
+
+    def protocols(**names: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+        return {
+            key: protocol(name, **more)
+            for key, (name, more) in names.items()
+            if name in settings.receivers
+        }
+
+    result: dict[str, Any] = {}
+    # Over HTTP no larger requests than over gRPC: each is split into batches, on the way on.
+    limit = {"max_request_body_size": MESSAGE_MAX}
+    if otlp := protocols(grpc=("otlpGrpc", {"keepalive": _KEEPALIVE}), http=("otlpHttp", limit)):
+        result["otlp"] = {"protocols": otlp}
+    if jaeger := protocols(
+        grpc=("jaegerGrpc", {}),
+        thrift_http=("jaegerThriftHttp", limit),
+        thrift_compact=("jaegerThriftCompact", {}),
+        thrift_binary=("jaegerThriftBinary", {}),
+    ):
+        result["jaeger"] = {"protocols": jaeger}
+    if "zipkin" in settings.receivers:
+        result["zipkin"] = protocol("zipkin", **limit)
+    return result
+
+
+_KEEPALIVE: Final = {
+    # A gRPC connection stays with one pod for ever; so a new pod gets its share.
+    "server_parameters": {"max_connection_age": "2m", "max_connection_age_grace": "30s"}
+}
+
+
+def _gateway_receivers() -> dict[str, Any]:
+    return {"otlp": {"protocols": {"grpc": {"endpoint": _listen(RECEIVER_PORTS["otlpGrpc"][1])}}}}
+
+
+def _server_tls(settings: CollectorConfig) -> dict[str, Any]:
+    if settings.tls is None:
+        return {}
+    files = {
+        "cert_file": f"{TLS_PATH}/tls.crt",
+        "key_file": f"{TLS_PATH}/tls.key",
+        # A renewed certificate is taken without a restart.
+        "reload_interval": "5m",
+    }
+    if settings.tls.client_ca_secret_name is not None:
+        files["client_ca_file"] = f"{CLIENT_CA_PATH}/ca.crt"
+    return {"tls": files}
+
+
+def _memory_limiter() -> dict[str, Any]:
+    """First, because only what has not been taken in yet can still be refused."""
+    return {"check_interval": "1s", "limit_percentage": 80, "spike_limit_percentage": 20}
+
+
+def _first_processors(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
+    """Who sends is known from the connection, which only the first tier sees; and what is secret
+    is on no disk."""
+    processors = {
+        "k8s_attributes": _kubernetes_attributes(tier),
+        "resource_detection": _resource_detection(settings, tier),
+    }
+    if settings.redaction.enabled:
+        processors["redaction"] = {
+            "allow_all_keys": True,
+            "blocked_key_patterns": [
+                redaction_pattern(name) for name in (*REDACTED, *settings.redaction.attributes)
+            ],
+            "summary": "silent",
+        }
+    return processors
+
+
+def redaction_pattern(name: str) -> str:
+    """The regular expression of a name, and of longer ones that end in it."""
+    parts = "[-_]".join(re.escape(part) for part in re.split("[-_]", name))
+    return f"(?i)(^|[^a-z0-9]){parts}$"
+
+
+def _kubernetes_attributes(tier: Tier) -> dict[str, Any]:
+    processor: dict[str, Any] = {
+        "pod_association": [
+            {"sources": [{"from": "resource_attribute", "name": "k8s.pod.ip"}]},
+            {"sources": [{"from": "resource_attribute", "name": "k8s.pod.uid"}]},
+            {"sources": [{"from": "connection"}]},
+        ],
+        "extract": {
+            "otel_annotations": True,
+            "metadata": [
+                "k8s.namespace.name",
+                "k8s.pod.name",
+                "k8s.pod.uid",
+                "k8s.pod.start_time",
+                "k8s.node.name",
+                "k8s.deployment.name",
+                "k8s.statefulset.name",
+                "k8s.daemonset.name",
+                "k8s.cronjob.name",
+                "k8s.job.name",
+            ],
+        },
+    }
+    if tier.workload == "daemonset":
+        # Otherwise each node would keep the pods of the whole cluster in memory.
+        processor["filter"] = {"node_from_env_var": "OTEL_K8S_NODE_NAME"}
+    return processor
+
+
+def _resource_detection(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
+    processor: dict[str, Any] = {
+        "detectors": ["env", *settings.resource_detectors],
+        # What the sender says of itself is better known.
+        "override": False,
+        "timeout": "15s",
+    }
+    if tier.workload != "daemonset":
+        for detector in settings.resource_detectors:
+            off = {name: {"enabled": False} for name in NODE_ATTRIBUTES[detector]}
+            processor[detector] = {"resource_attributes": off}
+    return processor
+
+
+def _storage(tier: Tier) -> dict[str, Any]:
+    return {
+        "directory": STORAGE_PATH,
+        "create_directory": True,
+        "max_size": tier.file_bytes,
+        # Written for a process that is killed, not for a node that loses power: the file system
+        # has the data then. After each write it would be some hundred requests a second at most.
+        "fsync": False,
+        # A file that a power failure broke is put aside; the collector starts all the same.
+        "recreate": True,
+        # The file never becomes smaller by itself. Not at the start, when it may be full and its
+        # copy would not fit beside it.
+        "compaction": {
+            "on_rebound": True,
+            "directory": STORAGE_PATH,
+            "cleanup_on_start": True,
+            "rebound_needed_threshold_mib": COMPACT_ABOVE_MIB,
+            "rebound_trigger_threshold_mib": COMPACT_BELOW_MIB,
+        },
+    }
+
+
+def _resilience(tier: Tier) -> dict[str, Any]:
+    """Queue and retries of an exporter: what is in the queue stays until it is delivered."""
+    return {
+        "retry_on_failure": {
+            "enabled": True,
+            "initial_interval": "1s",
+            "randomization_factor": 0.5,
+            "multiplier": 1.5,
+            "max_interval": "15s",
+            # Never given up.
+            "max_elapsed_time": "0s",
+        },
+        "sending_queue": {
+            "enabled": True,
+            "sizer": "bytes",
+            "queue_size": tier.queue_bytes,
+            "storage": STORAGE,
+            # A full queue refuses at once, and the sender tries again. Waiting would hold what
+            # it sent in memory, of which there is less than disk.
+            "block_on_overflow": False,
+            "num_consumers": 10,
+            "batch": {
+                "sizer": "bytes",
+                "min_size": BATCH_MIN,
+                "max_size": BATCH_MAX,
+                "flush_timeout": BATCH_WAIT,
+            },
+        },
+    }
+
+
+def _exporter(settings: CollectorConfig, tier: Tier, to: Endpoint) -> tuple[str, dict[str, Any]]:
+    """The name of the exporter that traces leave by, and the exporters with it."""
+    if tier.is_last or not needs_whole_traces(settings):
+        exporter = {"endpoint": to.authority, **_client_tls(to), **_resilience(tier)}
+        return "otlp_grpc", {"otlp_grpc": exporter}
+    return "load_balancing", {"load_balancing": _load_balancing(tier, to)}
+
+
+def _client_tls(endpoint: Endpoint) -> dict[str, Any]:
+    return {"tls": {"insecure": not endpoint.tls}}
+
+
+def _load_balancing(tier: Tier, to: Endpoint) -> dict[str, Any]:
+    """All spans of a trace to one pod.
+
+    By DNS, which needs no rights in the Kubernetes API: the Service is headless, and the pods are
+    few and seldom change. Queue and retries are before the choice of the pod, so that what one did
+    not take goes to whichever has its place; the exporter of each pod has none: its queue would be
+    in memory (one on disk would be the same file for all).
+    """
+    return {
+        "routing_key": "traceID",
+        **_resilience(tier),
+        "protocol": {
+            "otlp": {
+                **_client_tls(to),
+                "timeout": "10s",
+                "retry_on_failure": {"enabled": False},
+                "sending_queue": {"enabled": False},
+            }
+        },
+        "resolver": {"dns": {"hostname": to.host, "port": str(to.port), "interval": "5s"}},
+    }
+
+
+def _span_metrics(settings: SpanMetricsConfig) -> dict[str, Any]:
+    connectors: dict[str, Any] = {}
+    if "span-metrics" in settings.processors:
+        connectors["span_metrics"] = {
+            "aggregation_cardinality_limit": settings.max_series_per_service,
+            # By all attributes of a resource each pod of a service would be a series of its own,
+            # under the same labels.
+            "resource_metrics_key_attributes": ["service.namespace", "service.name"],
+            # What no longer comes is forgotten; it would be sent for ever.
+            "metrics_expiration": "15m",
+            "series_expiration": "15m",
+            "exclude_dimensions": ["collector.instance.id"],
+        }
+    if "service-graphs" in settings.processors:
+        connectors["service_graph"] = {
+            # The two sides of a request come in separate batches: 2s and 1000 by default. What is
+            # made of them is limited by the number of services only.
+            "store": {"ttl": "10s", "max_items": 10_000},
+        }
+    return connectors
+
+
+def _remote_write(settings: SpanMetricsConfig) -> dict[str, Any]:
+    return {
+        "endpoint": literal(settings.remote_write_url),
+        # Pods count the same series: without it each would overwrite the other's.
+        "external_labels": {"collector": "${env:OTEL_K8S_POD_NAME}"},
+    }
+
+
+def _telemetry(settings: CollectorConfig, tempo: Endpoint) -> dict[str, Any]:
+    telemetry: dict[str, Any] = {
+        "logs": {"encoding": "json"},
+        "metrics": {"readers": [_METRICS_READER]},
+    }
+    rate = settings.telemetry.trace_sample_rate
+    if rate > 0:
+        to = {"protocol": "grpc", "endpoint": tempo.url(), "insecure": not tempo.tls}
+        # Not to the collector itself, which would trace the taking in of its own spans for ever.
+        telemetry["traces"] = {
+            "processors": [{"batch": {"exporter": {"otlp": to}}}],
+            "sampler": {"parent_based": {"root": {"trace_id_ratio_based": {"ratio": rate}}}},
+        }
+    return telemetry
+
+
+_METRICS_READER: Final[Mapping[str, Any]] = {
+    "pull": {"exporter": {"prometheus": {"host": "${env:MY_POD_IP}", "port": METRICS_PORT}}}
+}
