@@ -582,6 +582,14 @@ def test_a_network_policy_lets_the_named_and_the_stacks_own_senders_in() -> None
 def test_the_traefik_of_k3s_sends_from_its_own_namespace() -> None:
     values = tiers_of({"networkPolicy": {}}, traefik={"install": "helm-chart-config"})[FIRST]
     assert '"kube-system"' in json.dumps(values["networkPolicy"])
+    # Managed elsewhere it is wherever the stack file says.
+    values = tiers_of({"networkPolicy": {}}, traefik={"install": "values"})[FIRST]
+    assert '["traefik"]' in json.dumps(values["networkPolicy"])
+
+
+def test_the_demo_application_may_send() -> None:
+    values = tiers_of({"networkPolicy": {}}, demoApp={})[FIRST]
+    assert '"emojivoto"' in json.dumps(values["networkPolicy"])
 
 
 def test_without_a_network_policy_there_is_none() -> None:
