@@ -6,8 +6,10 @@ with an OpenCensus receiver (0.133 at the latest), called `otelcol-opencensus`. 
 
 import base64
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,31 +17,52 @@ from typing import Any
 import pytest
 import yaml
 
-from components.contracts import Endpoint, TraceQuery
+from components.contracts import Endpoint, MeshIdentity, TraceIngest, TraceQuery
 from components.values.demo_app import HEALTH_CHECK_PORT, OPENCENSUS_PORT, bridge_config
 from components.values.vulture import cron_job_spec
 from config.vulture import VultureConfig
 from tests.live.cluster import request
-from tests.live.demo_processes import HERE, Tempo, answers, end, program, running, tempo
-from tests.live.needs import Missing, free_port
+from tests.live.needs import free_port
+from tests.live.processes import Process, Tempo, answers, missing, running
 from tests.live.traces import span_names
 from tests.live.waiting import until
 
+HERE = "127.0.0.1"
 VULTURE_SECONDS = 120
 
 
+@dataclass(frozen=True, kw_only=True)
+class LocalTempo:
+    """A Tempo on this machine, with the contracts that a stack's would hand out."""
+
+    process: Process
+    ingest: TraceIngest
+    query: TraceQuery
+
+
 def needed(name: str) -> str:
-    try:
-        return program(name)
-    except Missing as missing:
-        pytest.skip(str(missing))
+    if reason := missing(name):
+        pytest.skip(reason)
+    # The whole path: the program is given an environment of its own.
+    return str(shutil.which(name))
 
 
 @pytest.fixture
-def local_tempo(tmp_path: Path) -> Iterator[Tempo]:
+def local_tempo(tmp_path: Path) -> Iterator[LocalTempo]:
     needed("tempo")
-    with tempo(tmp_path) as started:
-        yield started
+    tempo = Tempo.on_free_ports(tmp_path)
+    storage = {"backend": "local", "local": {"path": str(tmp_path / "blocks")}}
+    with tempo.running(storage) as process:
+        yield LocalTempo(
+            process=process,
+            ingest=TraceIngest(
+                otlp_grpc=Endpoint(host=HERE, port=tempo.grpc),
+                otlp_http=None,
+                zipkin=None,
+                identity=MeshIdentity(service_account="tempo", namespace="tempo"),
+            ),
+            query=TraceQuery(url=tempo.url),
+        )
 
 
 @pytest.fixture
@@ -52,7 +75,7 @@ def bridge() -> str:
     return needed("otelcol-opencensus")
 
 
-def checked(vulture: str, tempo: Tempo, query: TraceQuery) -> subprocess.CompletedProcess[str]:
+def checked(vulture: str, tempo: LocalTempo, query: TraceQuery) -> subprocess.CompletedProcess[str]:
     """A run of tempo-vulture, with the arguments and variables of its container."""
     spec = cron_job_spec(VultureConfig(cycles=2), tempo.ingest, query)
     [container] = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
@@ -64,7 +87,7 @@ def checked(vulture: str, tempo: Tempo, query: TraceQuery) -> subprocess.Complet
 
 
 def test_the_status_of_vulture_says_whether_tempo_gives_back_what_it_took(
-    vulture: str, local_tempo: Tempo
+    vulture: str, local_tempo: LocalTempo
 ) -> None:
     run = checked(vulture, local_tempo, local_tempo.query)
     assert run.returncode == 0, run.stdout
@@ -80,7 +103,7 @@ def test_the_status_of_vulture_says_whether_tempo_gives_back_what_it_took(
     assert run.returncode not in (0, 2), run.stdout
     assert "phase=read" in run.stdout
 
-    end(local_tempo.process)
+    local_tempo.process.end()
     run = checked(vulture, local_tempo, local_tempo.query)
     assert run.returncode not in (0, 2), run.stdout
     assert "phase=write" in run.stdout
@@ -115,15 +138,16 @@ def opencensus_span(trace: bytes) -> dict[str, Any]:
 
 
 def test_a_span_of_opencensus_comes_through_the_bridge_to_tempo(
-    bridge: str, local_tempo: Tempo, tmp_path: Path
+    bridge: str, local_tempo: LocalTempo, tmp_path: Path
 ) -> None:
     port, health = free_port(), free_port()
     env = bridge_here(local_tempo.ingest.require_otlp_grpc(), port, health)
     arguments = ["--config=env:BRIDGE_CONFIG"]
     subprocess.run([bridge, "validate", *arguments], env=env, check=True, timeout=60)
     trace = bytes(range(16))
-    log, url = tmp_path / "bridge.log", f"http://{HERE}:{health}"
-    with running([bridge, *arguments], log, lambda: answers(url), env):
+    command = ("env", *(f"{name}={value}" for name, value in env.items()), bridge, *arguments)
+    url = f"http://{HERE}:{health}"
+    with running("bridge", tmp_path, *command, ready=lambda: answers(url)):
         status, body = request(
             f"http://{HERE}:{port}/v1/trace",
             method="POST",
