@@ -112,16 +112,18 @@ class BlockBuilderConfig(Section):
 class LimitsConfig(Section):
     """What one tenant may send, over all distributors together.
 
-    The defaults are Tempo's own (its documentation, "Overrides"); its own strategy, however, counts
-    at each distributor, and so allows more with every one that is added.
+    The defaults are Tempo's own (its documentation, "Overrides"), but for `max_live_traces`, which
+    is 10,000 there; its own strategy, however, counts at each distributor, and so allows more with
+    every one that is added.
     """
 
     rate_mb_per_second: Annotated[int, Field(ge=1, le=100_000)] = 30
     """Spans, in millions of bytes a second."""
     burst_mb: Annotated[int, Field(ge=1, le=100_000)] = 30
     """Spans at once at one distributor, in millions of bytes; at least a sender's largest batch."""
-    max_live_traces: Annotated[int, Field(ge=0, le=100_000_000)] = 10_000
-    """Traces that one ingester or live-store is receiving at a time; 0 for no limit."""
+    max_live_traces: Annotated[int, Field(ge=0, le=100_000_000)] = 0
+    """Traces that one ingester or live-store is receiving at a time; 0 for no limit. Tempo drops
+    those above it without telling the sender: also those that waited in the collector's queue."""
     max_trace_mb: Annotated[int, Field(ge=0, le=100_000)] = 5
     """Size of one trace, in millions of bytes; 0 for no limit."""
 

@@ -218,6 +218,13 @@ class Tempo:
         directory.mkdir(parents=True)
         (directory / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
+    def discarded(self) -> float:
+        """Spans that it acknowledged and dropped."""
+        lines = (get(self._http, "/metrics") or "").splitlines()
+        counts = [line for line in lines if line.startswith("tempo_discarded_spans_total{")]
+        assert counts
+        return sum(float(line.rpartition(" ")[2]) for line in counts)
+
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """While the block runs, so does it."""

@@ -251,6 +251,27 @@ def test_what_tempo_refuses_for_a_limit_arrives_later(
     figures.add("times that Tempo refused", pod.log.count("RATE_LIMITED"), "")
 
 
+def test_tempo_keeps_all_of_what_waited_for_it(
+    otelcol: Path, tempo_program: Path, tmp_path: Path
+) -> None:
+    tempo = Tempo(tempo_program, tmp_path / "tempo", {})
+    pod = Process(otelcol, configurations({})[FIRST], tmp_path / "first", [tempo.otlp])
+    make = Spans()
+    # More traces at once than Tempo takes by default.
+    requests = [
+        request_of("shop", [make.span(make.trace_id()) for _ in range(100)]) for _ in range(300)
+    ]
+    with running(pod):
+        acknowledged = send(pod.grpc, requests)
+        with tempo.running():
+            until(
+                "Tempo took everything",
+                ARRIVE_SECONDS,
+                lambda: pod.metric("otelcol_exporter_sent_spans") == len(acknowledged) == 30_000,
+            )
+            assert tempo.discarded() == 0
+
+
 # --- Nothing secret passes ------------------------------------------------------------------------
 
 

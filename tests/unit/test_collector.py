@@ -395,7 +395,8 @@ def assert_only_what_is_asked_for_is_open(values: dict[str, Any], wanted: list[s
     )
     assert sorted(map(int, listening)) == sorted(RECEIVER_PORTS[r][1] for r in wanted)
     if values["mode"] == "daemonset":
-        assert {port.get("hostPort", 0) for port in values["ports"].values()} == {0}
+        ports = {name: port for name, port in values["ports"].items() if name != "metrics"}
+        assert {port["hostPort"] for port in ports.values()} == {0}
 
 
 def assert_spans_are_cleaned_first_and_left_out_last(path: list[dict[str, Any]]) -> None:
@@ -439,7 +440,11 @@ def assert_spans_are_cleaned_first_and_left_out_last(path: list[dict[str, Any]])
 def test_a_second_tier_is_there_only_where_it_is_needed(
     settings: dict[str, Any], names: list[str]
 ) -> None:
-    assert list(tiers_of(settings)) == names
+    values = tiers_of(settings)
+    assert list(values) == names
+    for name, part in values.items():
+        # The first tier chooses among the gateway's pods, so it has to be told of each.
+        assert ("clusterIP" in part["service"]) == (name == GATEWAY)
 
 
 def test_a_deployment_keeps_its_queue_on_a_claim_and_a_daemonset_on_its_node() -> None:
@@ -468,9 +473,24 @@ def test_the_queue_holds_what_tempo_is_sized_for() -> None:
 
 
 def test_a_volume_that_is_given_is_taken() -> None:
-    [values] = tiers_of({"queue": {"volumeSize": "20Gi"}}).values()
+    [values] = tiers_of({"queue": {"volumeSize": "21500M"}}).values()
     [claim] = values["statefulset"]["volumeClaimTemplates"]
-    assert claim["spec"]["resources"]["requests"]["storage"] == "20Gi"
+    assert claim["spec"]["resources"]["requests"]["storage"] == "21500M"
+
+
+@pytest.mark.parametrize(
+    ("queue", "volume"),
+    [
+        ({}, "2Gi"),
+        ({"ingestMBps": 0.001}, "128Mi"),
+        ({"ingestMBps": 0.3}, "640Mi"),
+        ({"ingestMBps": 40, "outageMinutes": 60}, "448Gi"),
+    ],
+)
+def test_a_volume_is_a_size_that_is_read_at_a_glance(queue: dict[str, Any], volume: str) -> None:
+    [values] = tiers_of({"queue": queue}).values()
+    [claim] = values["statefulset"]["volumeClaimTemplates"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == volume
 
 
 def test_tempo_lets_what_it_refuses_for_a_limit_come_again() -> None:

@@ -331,6 +331,20 @@ def test_limits_count_over_all_distributors_and_a_tenant_may_have_its_own(profil
     assert tenants["team-a"]["metrics_generator"] == defaults["metrics_generator"]
 
 
+@pytest.mark.parametrize("limits", [{}, {"limits": {}}])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_tempo_drops_nothing_that_it_acknowledged_unless_it_is_told_to(
+    profile: str, limits: dict[str, Any]
+) -> None:
+    values = run_of(profile, **limits).helm_values()["tempo"]
+    overrides = (
+        yaml.safe_load(values["config"])["overrides"]
+        if profile == "monolithic"
+        else values["overrides"]
+    )
+    assert overrides["defaults"]["ingestion"]["max_traces_per_user"] == 0
+
+
 def test_beside_a_tempo_2_no_tenant_of_tempo_3_is_compacted() -> None:
     values = run_of("distributed-3", **LIMITED, compaction=False).helm_values()["tempo"]
     for part in overrides("distributed-3", values)[0], values["per_tenant_overrides"]["team-a"]:
