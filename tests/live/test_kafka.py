@@ -34,7 +34,7 @@ KAFKA_NAMESPACE, TEMPO_NAMESPACE, OTHERS = f"{NAMES}-kafka", f"{NAMES}-tempo", N
 TOPIC = "traces-of-the-live-tests"
 GROUP = "block-builder"
 """As which Tempo's block-builders read."""
-TRACES = 1000
+TRACES = 300
 CYCLE_SECONDS = 900
 """A block-builder writes every five minutes, and a querier looks for new blocks as often."""
 
