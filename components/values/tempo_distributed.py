@@ -26,7 +26,7 @@ LEAVING: Final = "10s"
 somebody may have it for an address. Without it every update cuts off requests."""
 
 GRACE_SECONDS: Final = 60
-"""More than `LEAVING` and the half minute that Tempo gives open requests after it."""
+"""More than `LEAVING` and the half minute that Tempo gives open requests and jobs."""
 
 
 def tempo_2_values(settings: Distributed2Config, s3: S3Access) -> dict[str, Any]:
@@ -93,6 +93,8 @@ def tempo_3_values(
         "backendWorker": {
             **workload(s3, settings.backend_worker.resources, settings.backend_worker.replicas),
             **_spread("backend-worker", settings.backend_worker.replicas),
+            # The chart's own half minute is all that a worker gives its job to be finished.
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
             # The template asks for both, and the chart has a default for neither.
             "podDisruptionBudget": {"enabled": True},
             "maxUnavailable": 1,

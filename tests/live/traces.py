@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -67,20 +68,30 @@ SENDERS: dict[str, Callable[[str, ExportTraceServiceRequest], None]] = {
 """How to send to each of the stack's outputs."""
 
 
-def span_names(tempo: str, trace_id: str, mode: str = "all") -> list[str] | None:
-    """The spans' names of a trace, by Tempo's query API at a `host:port`; `None` if unknown.
+def span_names(tempo: str, trace_id: str) -> list[str] | None:
+    """The spans' names of a trace, by Tempo's query API at a `host:port`; `None` if unknown."""
+    found = _found(f"http://{tempo}/api/traces/{trace_id}")
+    return None if found is None else _names(found["batches"])
 
-    A querier (its API is under /querier) can be asked for what is in blocks alone, as `mode`.
-    """
-    status, body = request(
-        f"http://{tempo}/api/traces/{trace_id}?mode={mode}", headers={"Accept": "application/json"}
-    )
+
+def span_names_in_blocks(querier: str, trace_id: str) -> list[str] | None:
+    """The same, of what is in blocks alone: by the API of a querier at a `host:port`."""
+    found = _found(f"http://{querier}/querier/api/traces/{trace_id}?mode=blocks")
+    return None if found is None else _names(found["trace"]["resourceSpans"])
+
+
+def _found(url: str) -> dict[str, Any] | None:
+    status, body = request(url, headers={"Accept": "application/json"})
     if status == 404:
         return None
     assert status == 200, f"{status} {body.decode(errors='replace')}"
+    return json.loads(body)
+
+
+def _names(resource_spans: list[dict[str, Any]]) -> list[str]:
     return [
         span["name"]
-        for batch in json.loads(body)["batches"]
-        for scope in batch["scopeSpans"]
+        for resource in resource_spans
+        for scope in resource["scopeSpans"]
         for span in scope["spans"]
     ]

@@ -290,8 +290,9 @@ def test_a_pod_that_is_sent_requests_says_first_that_it_leaves(profile: str) -> 
     values = run_of(profile).helm_values()["tempo"]
     assert values["distributor"]["shutdownDelay"] == "10s"
     assert values["queryFrontend"]["extraArgs"] == ["-shutdown-delay=10s"]
-    for workload in ("distributor", "queryFrontend"):
-        # The delay, and the 30 s after it that Tempo gives to open requests.
+    leaving = ["distributor", "queryFrontend"]
+    for workload in leaving + ["backendWorker"] * (profile == "distributed-3"):
+        # The delay, and the 30 s that Tempo gives to open requests, and to a job.
         assert values[workload]["terminationGracePeriodSeconds"] > 10 + 30
 
 
