@@ -20,7 +20,7 @@ from ops.hops.diagnosis import by_words, diagnose
 from ops.hops.grafana import Grafana, credential, links
 from ops.hops.hop import Definite, Finding, Hop, HopFailed, NotApplicable, Patience
 from ops.hops.http import Client, session, trust
-from ops.hops.reach import Reach, Way
+from ops.hops.reach import Reach, Way, service_of
 from ops.hops.spans import (
     RUN_ATTRIBUTE,
     SERVICES,
@@ -83,15 +83,15 @@ class Journey:
         receiver = (COLLECTOR,) if self._target.part(COLLECTOR) else (TEMPO,)
         way_in = (COLLECTOR, TEMPO, STORE)
         aim = self._target
-        steps: list[tuple[str, Callable[[], str], Sequence[str], Address | None]] = [
-            ("otlp-grpc", self._otlp_grpc, receiver, aim.otlp_grpc),
-            ("otlp-http", self._otlp_http, receiver, aim.otlp_http),
-            ("tempo-id", self._tempo_id, way_in, aim.tempo),
-            ("tempo-traceql", self._tempo_traceql, way_in, aim.tempo),
-            ("store", self._store, (STORE, TEMPO), None),
-            ("grafana-tempo", self._grafana_tempo, (), aim.grafana),
-            ("grafana-loki", self._grafana_loki, (), aim.grafana),
-            ("derived-field", self._derived_field, (), aim.grafana),
+        steps: list[tuple[str, Callable[[], str], Sequence[str], Sequence[Address | None]]] = [
+            ("otlp-grpc", self._otlp_grpc, receiver, [aim.otlp_grpc]),
+            ("otlp-http", self._otlp_http, receiver, [aim.otlp_http]),
+            ("tempo-id", self._tempo_id, way_in, [aim.tempo]),
+            ("tempo-traceql", self._tempo_traceql, way_in, [aim.tempo]),
+            ("store", self._store, (STORE, TEMPO), aim.ingesters),
+            ("grafana-tempo", self._grafana_tempo, (), [aim.grafana]),
+            ("grafana-loki", self._grafana_loki, (), [aim.loki, aim.grafana]),
+            ("derived-field", self._derived_field, (), [aim.grafana]),
         ]
         return [
             Hop(name=name, run=run, diagnose=self._diagnosis(roles, asked))
@@ -312,7 +312,7 @@ class Journey:
         )
 
     def _diagnosis(
-        self, roles: Sequence[str], asked: Address | None
+        self, roles: Sequence[str], asked: Sequence[Address | None]
     ) -> Callable[[str], Sequence[Finding]]:
         """How a failure of a hop is explained: by these parts, or by what was asked itself."""
         parts = [part for role in roles for part in self._target.parts if part.role == role]
@@ -323,13 +323,17 @@ class Journey:
             observed = [self._kubectl.observe(part, since) for part in parts]
             if found := diagnose(observed, self._kubectl):
                 return found
-            if asked is not None and not asked.in_cluster:
-                look = [f"curl --verbose {asked.url}"]
-            else:
-                look = [self._kubectl.logs_of(part) for part in parts]
+            look = [self._kubectl.logs_of(part) for part in parts]
+            look += [self._look_at(address) for address in asked if address is not None]
             return by_words(failure, self._target.stack, look)
 
         return findings
+
+    def _look_at(self, address: Address) -> str:
+        if not address.in_cluster:
+            return f"curl --verbose {address.url}"
+        namespace = service_of(address)[1]
+        return self._kubectl.command(namespace, "get", "pods,services,endpointslices")
 
 
 def log_line(fields: Sequence[str], trace_id: str) -> str:

@@ -44,6 +44,12 @@ class Way:
         return urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
+def service_of(address: Address) -> tuple[str, str]:
+    """Name and namespace of the Service that an address in the cluster is of."""
+    service, namespace = (urlsplit(address.url).hostname or "").split(".")[:2]
+    return service, namespace
+
+
 class Reach:
     """Opens ways; what it forwards ends with the ExitStack it is given."""
 
@@ -63,12 +69,11 @@ class Reach:
         if not address.in_cluster:
             return Way(url=url)
         parts = urlsplit(url)
-        host = parts.hostname or ""
-        service, namespace = host.split(".")[:2]
+        service, namespace = service_of(address)
         port = self.forwarded(namespace, f"service/{service}", parts.port or _PORTS[parts.scheme])
         return Way(
             url=f"{parts.scheme}://{ADDRESS}:{port}{parts.path}",
-            server_name=host if parts.scheme == "https" else None,
+            server_name=parts.hostname if parts.scheme == "https" else None,
         )
 
     def forwarded(self, namespace: str, resource: str, port: int) -> int:

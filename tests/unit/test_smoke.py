@@ -380,6 +380,8 @@ def test_a_held_forward_ends_with_who_holds_it_however_that_ends(
     program = (
         "import signal\n"
         "from port_forward import PortForward\n"
+        # What runs in the background of a shell is started with it ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "forward = PortForward(remote_port=1, context=None, kubeconfig=None)\n"
         "with forward.held('otel', 'service/collector') as port:\n"
         "    print(port, flush=True)\n"

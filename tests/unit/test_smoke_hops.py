@@ -31,6 +31,8 @@ class Behind(Handler):
     """A Tempo that has one trace, and a Loki that keeps lines in memory."""
 
     lines: ClassVar[list[tuple[str, str]]] = []
+    missing: ClassVar[set[str]] = set()
+    """Services whose spans have not come."""
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
@@ -63,6 +65,7 @@ def _batches() -> list[dict[str, Any]]:
     return [
         {"resource": {"attributes": [{"key": key, "value": {"stringValue": service}}]}}
         for service, _, _ in SERVICES
+        if service not in Behind.missing
     ]
 
 
@@ -149,6 +152,15 @@ def test_a_data_source_that_is_missing_or_another_is_named(target: Target, api: 
     assert missing.detail == "Grafana has no data source with the uid traces"
     other = walked(replace(target, tempo_uid="loki"), "grafana-tempo")["grafana-tempo"]
     assert other.detail == "Grafana's data source loki is of type loki"
+
+
+def test_a_trace_that_is_not_complete_is_a_failure_that_names_what_is_missing(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Behind, "missing", {"smoke-db", "smoke-web"})
+    found = walked(target, "grafana-tempo")["grafana-tempo"]
+    assert found.status == "failed"
+    assert found.detail.endswith("not within 1 s; at last: without smoke-db, smoke-web")
 
 
 def test_a_trace_that_grafana_does_not_find_is_a_failure(target: Target, api: GrafanaApi) -> None:
