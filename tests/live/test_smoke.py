@@ -136,7 +136,7 @@ def spoilt_secret(platform: Platform, spoil: Callable[[], str]) -> Iterator[None
 
 
 def without_the_collector(platform: Platform) -> AbstractContextManager[None]:
-    return scaled_to_0(platform, "otel", "deployment/opentelemetry-collector")
+    return scaled_to_0(platform, "otel", "statefulset/opentelemetry-collector")
 
 
 def without_the_distributor(platform: Platform) -> AbstractContextManager[None]:
@@ -164,7 +164,7 @@ BROKEN: Final[dict[str, tuple[Callable[[Platform], AbstractContextManager[None]]
     "the collector": (
         without_the_collector,
         "otlp-grpc",
-        "Deployment otel/opentelemetry-collector is scaled to 0",
+        "StatefulSet otel/opentelemetry-collector is scaled to 0",
     ),
     "the distributor": (
         without_the_distributor,
