@@ -5,7 +5,9 @@ from pulumi_kubernetes import Provider
 
 import charts
 import config
+from components.alerts import Alerts, AlertsArgs
 from components.collector import Collector, CollectorArgs
+from components.contracts import PlatformMetrics
 from components.external import external_kafka, external_store, loki_ref, prometheus_ref
 from components.grafana import Grafana, GrafanaArgs
 from components.harness import Harness, HarnessArgs
@@ -20,6 +22,8 @@ from components.traefik import Traefik, TraefikArgs
 loaded = config.load()
 stack, secrets = loaded.stack, loaded.secrets
 chart = charts.locate(stack)
+prometheus = prometheus_ref(stack.prometheus)
+operator = prometheus.operator if prometheus else None
 if not pulumi.runtime.is_dry_run():
     # Not at the top: a preview asks nobody, and need not load what asks.
     import grafana_check
@@ -57,12 +61,14 @@ if isinstance(stack.object_store, config.MinioConfig):
             root_password=secrets.object_store_root_password,
             cluster=stack.kubernetes,
             delete_data=stack.delete_data,
+            operator=operator,
         ),
         opts,
     )
     pulumi.export("objectStoreRootPassword", minio.root_password)
     server = minio.server
 else:
+    minio = None
     server = external_store(stack.object_store, secrets.object_store_root_password)
 store = ObjectStore(
     "store",
@@ -101,21 +107,25 @@ tempo = Tempo(
         chart=chart["tempo"],
         s3=store.access,
         kafka=kafka,
+        operator=operator,
     ),
     opts,
 )
 ingest = tempo.ingest
+collector = None
 if stack.collector is not None:
-    ingest = Collector(
+    collector = Collector(
         "collector",
         CollectorArgs(
             settings=stack.collector,
             namespace=namespaces[stack.collector.namespace],
             chart=chart["collector"],
             traces_to=tempo.ingest,
+            operator=operator,
         ),
         opts,
-    ).ingest
+    )
+    ingest = collector.ingest
 log_formats = []
 if stack.traefik is not None:
     traefik = Traefik(
@@ -144,6 +154,20 @@ if stack.harness is not None:
         opts,
     )
     pulumi.export("harnessValues", harness.values)
+platform = PlatformMetrics(
+    tempo=tempo.metrics,
+    collector=collector.metrics if collector else None,
+    minio=minio.metrics if minio else None,
+    traces=tempo.traces,
+)
+if operator is not None:
+    Alerts(
+        "alerts",
+        AlertsArgs(
+            namespace=namespaces[stack.tempo.namespace], platform=platform, operator=operator
+        ),
+        opts,
+    )
 if stack.grafana is not None:
     grafana = Grafana(
         "grafana",
@@ -152,8 +176,9 @@ if stack.grafana is not None:
             auth=secrets.grafana_auth,
             query=tempo.query,
             loki=loki_ref(stack.loki),
-            prometheus=prometheus_ref(stack.prometheus),
+            prometheus=prometheus,
             log_formats=log_formats,
+            shown=platform if config.shows_dashboards(stack) else None,
         ),
         opts,
     )

@@ -7,7 +7,16 @@ from pulumi import Input, ResourceOptions
 
 from config.collector import CollectorConfig
 
-from .contracts import ChartRef, Endpoint, MeshIdentity, TraceIngest, service_host
+from .contracts import (
+    ChartRef,
+    Endpoint,
+    MeshIdentity,
+    PrometheusOperator,
+    Scraped,
+    TraceIngest,
+    scraped,
+    service_host,
+)
 from .release import helm_release
 from .values.collector import RECEIVER_PORTS, collector_values
 
@@ -20,12 +29,15 @@ class CollectorArgs:
     namespace: Input[str]
     chart: ChartRef
     traces_to: TraceIngest
+    operator: PrometheusOperator | None = None
+    """Who is to ask for metrics."""
 
 
 class Collector(pulumi.ComponentResource):
     """The collector as a Helm release; applications send their spans to its Service."""
 
     ingest: TraceIngest
+    metrics: Scraped
 
     def __init__(self, name: str, args: CollectorArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Collector", name, None, opts)
@@ -35,7 +47,7 @@ class Collector(pulumi.ComponentResource):
             chart=args.chart,
             release_name=settings.release_name,
             namespace=args.namespace,
-            values=collector_values(settings, args.traces_to),
+            values=collector_values(settings, args.traces_to, args.operator),
             parent=self,
         )
 
@@ -52,4 +64,5 @@ class Collector(pulumi.ComponentResource):
             zipkin=receiver("zipkin"),
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
         )
+        self.metrics = scraped(args.operator, settings.namespace, settings.release_name)
         self.register_outputs({"host": host})

@@ -70,3 +70,10 @@ def namespaces_of(stack: StackConfig) -> dict[str, str]:
     if stack.harness is not None and stack.harness.install == "release":
         namespaces["harness.namespace"] = stack.harness.namespace
     return namespaces
+
+
+def shows_dashboards(stack: StackConfig) -> bool:
+    """Whether the stack makes dashboards in Grafana: as it says, or where there is a Prometheus."""
+    if stack.grafana is None or stack.prometheus is None:
+        return False
+    return stack.grafana.dashboards is not False

@@ -5,7 +5,7 @@ from typing import Any, Final
 from config.collector import CollectorConfig
 from config.kinds import split_image
 
-from ..contracts import TraceIngest
+from ..contracts import PrometheusOperator, TraceIngest
 from .resources import compute_resources
 
 HEALTH_CHECK_PORT: Final = 13133
@@ -21,7 +21,9 @@ RECEIVER_PORTS: Final = {
 """The name of each receiver's port in the chart, and its number."""
 
 
-def collector_values(settings: CollectorConfig, traces_to: TraceIngest) -> dict[str, Any]:
+def collector_values(
+    settings: CollectorConfig, traces_to: TraceIngest, operator: PrometheusOperator | None = None
+) -> dict[str, Any]:
     """Values of the Helm release of the collector."""
     values: dict[str, Any] = {
         "fullnameOverride": settings.release_name,
@@ -39,6 +41,8 @@ def collector_values(settings: CollectorConfig, traces_to: TraceIngest) -> dict[
     }
     if settings.mode == "deployment":
         values["replicaCount"] = settings.replicas
+    if operator is not None:
+        values["serviceMonitor"] = {"enabled": True, "extraLabels": dict(operator.labels)}
     return values
 
 

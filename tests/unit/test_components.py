@@ -18,6 +18,7 @@ COMPONENTS = {
     "traefik": "tracing:index:Traefik",
     "harness": "tracing:index:Harness",
     "linkerd": "tracing:index:Linkerd",
+    "alerts": "tracing:index:Alerts",
     "grafana": "tracing:index:Grafana",
 }
 """Logical name and type token of each component. Both are in every state: they are forever."""
@@ -38,6 +39,7 @@ CHILDREN = {
         "minio-server",
         "minio-disruption-budget",
         "minio-ingress",
+        "minio-monitor",
     },
     "store": {
         "store-secret-key",
@@ -57,7 +59,16 @@ CHILDREN = {
     "traefik": {"traefik-release"},
     "harness": {"harness-release"},
     "linkerd": set(),
-    "grafana": {"grafana-api", "grafana-tempo", "grafana-loki"},
+    "alerts": {"alerts-rules"},
+    "grafana": {
+        "grafana-api",
+        "grafana-tempo",
+        "grafana-loki",
+        "grafana-folder",
+        "grafana-health",
+        "grafana-services",
+        "grafana-cost",
+    },
 }
 """Logical names of each component's resources: they are forever as well."""
 
@@ -68,14 +79,17 @@ EVERYTHING: dict[str, Any] = {
         "tls": {"secretName": "minio-tls", "caFile": "examples/private-ca/ca.pem"},
         "ingress": {"host": "s3.example.com"},
     },
-    "tracing:tempo": {"gateway": {}},
+    "tracing:tempo": {
+        "gateway": {},
+        "metricsGenerator": {"remoteWriteUrl": "http://prometheus:9090/api/v1/write"},
+    },
     "tracing:collector": {},
     "tracing:traefik": {},
     "tracing:linkerd": {},
     "tracing:harness": {"install": "release", "values": {"platform": {"bootstrap": {"x": 1}}}},
     "tracing:grafana": {"url": "https://grafana.example.com"},
     "tracing:loki": {"url": "http://loki.logging"},
-    "tracing:prometheus": {"datasourceUid": "prometheus"},
+    "tracing:prometheus": {"operator": {}},
 }
 CANARIES = {
     "tracing:objectStoreRootPassword": "canary-root-pw",
@@ -166,7 +180,14 @@ def test_no_chart_is_told_a_secret(stack: tuple[str, Recorded]) -> None:
 def test_the_stores_keys_reach_tempos_own_workloads_and_no_others(everything: Recorded) -> None:
     values = everything.helm_values()["tempo"]
     holders = {key for key, part in values.items() if "secretRef" in json.dumps(part)}
-    assert holders == {"distributor", "ingester", "querier", "queryFrontend", "compactor"}
+    assert holders == {
+        "distributor",
+        "ingester",
+        "querier",
+        "queryFrontend",
+        "compactor",
+        "metricsGenerator",
+    }
 
 
 def test_the_root_password_reaches_no_workload_but_the_server(everything: Recorded) -> None:
