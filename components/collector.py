@@ -1,6 +1,7 @@
 """Owns the OpenTelemetry collector. Needs where to export to. Gives `TraceIngest`."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 from pulumi import Input, ResourceOptions
@@ -13,12 +14,22 @@ from .contracts import (
     MeshIdentity,
     PrometheusOperator,
     Scraped,
+    SpanMetrics,
     TraceIngest,
     scraped,
     service_host,
 )
 from .release import helm_release
 from .values.collector import RECEIVER_PORTS, collector_values
+
+SPAN_METRICS: Final = SpanMetrics(
+    calls="traces_span_metrics_calls_total",
+    duration="traces_span_metrics_duration_milliseconds",
+    duration_unit="ms",
+    size=None,
+    service="service_name",
+)
+"""As its connector `span_metrics` calls them."""
 
 
 @dataclass(frozen=True, kw_only=True)

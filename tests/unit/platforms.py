@@ -6,6 +6,8 @@ import json
 from functools import cache
 from typing import Any, Final
 
+from promql_parser import VectorSelector, walk
+
 from ops.goldens import dashboard_of
 from ops.registrations import Recorded, record
 
@@ -71,6 +73,18 @@ def rules(run: Recorded) -> list[dict[str, Any]]:
     """The alert rules of a stack."""
     groups = run.one("alerts-rules").inputs["spec"]["groups"]
     return [rule for group in groups for rule in group["rules"]]
+
+
+def metrics_of(expression: Any) -> set[str]:
+    """The metrics that a parsed expression asks for."""
+    names: set[str] = set()
+
+    def visit(part: Any) -> None:
+        if isinstance(part, VectorSelector) and part.name:
+            names.add(part.name)
+
+    walk(expression, visit)
+    return names
 
 
 def expressions(run: Recorded) -> list[str]:

@@ -1,4 +1,4 @@
-"""The JSON of a dashboard: canonical, without what Grafana numbers itself (id, version)."""
+"""The JSON of a dashboard: canonical, without what Grafana numbers itself (id, version, panels)."""
 
 import json
 from typing import TYPE_CHECKING, Final
@@ -64,15 +64,15 @@ def dashboard_json(dashboard: Dashboard, uid: str, prometheus_uid: str) -> str:
             .include_all(True)
             .all_value(".*")
         )
-    # Numbered here: Grafana gives numbers of its own to panels without, and they would differ.
-    number = 0
     for row in dashboard.rows:
-        number += 1
-        builder.with_row(sdk.Row(row.title).id(number))
+        builder.with_row(sdk.Row(row.title))
         for panel in row.panels:
-            number += 1
-            builder.with_panel(_panel(panel, source).id(number).span(WIDTH // len(row.panels)))
-    return canonical_json(json.loads(json.dumps(builder.build(), cls=JSONEncoder)))
+            builder.with_panel(_panel(panel, source).span(WIDTH // len(row.panels)))
+    document = json.loads(json.dumps(builder.build(), cls=JSONEncoder))
+    for panel in document["panels"]:
+        # The provider takes panels' numbers out before it compares; Grafana gives its own.
+        panel.pop("id", None)
+    return canonical_json(document)
 
 
 def _panel(panel: Panel, source: "DataSourceRef") -> "Timeseries":
