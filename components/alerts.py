@@ -7,7 +7,6 @@ from pulumi import Input, ResourceOptions
 
 from .contracts import PlatformMetrics, PrometheusOperator
 from .kubernetes_object import KubernetesObject, object_metadata
-from .values.alerts import alert_groups, rule_spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +23,9 @@ class Alerts(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AlertsArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Alerts", name, None, opts)
+        # Here, because a preview without alerts need not load them.
+        from .values.alerts import alert_groups, rule_spec
+
         rules = KubernetesObject(
             f"{name}-rules",
             {

@@ -13,7 +13,6 @@ from config.grafana import GrafanaApiConfig, GrafanaConfig, GrafanaSidecarConfig
 
 from .contracts import LokiRef, PlatformMetrics, PrometheusRef, TraceLogFormat, TraceQuery
 from .kubernetes_object import KubernetesObject, object_metadata
-from .values.dashboards import dashboard_json, dashboards
 from .values.grafana import (
     DataSource,
     canonical_json,
@@ -179,6 +178,9 @@ class Grafana(pulumi.ComponentResource):
 def _dashboards(args: GrafanaArgs) -> list[_Dashboard]:
     if args.shown is None or args.prometheus is None:
         return []
+    # Here, because a preview without dashboards need not load them.
+    from .values.dashboards import dashboard_json, dashboards
+
     tempo, prometheus = args.settings.tempo.uid, args.prometheus.datasource_uid
     return [
         _Dashboard(

@@ -74,8 +74,13 @@ def test_every_panel_asks_the_prometheus_that_the_stack_names(platform: str) -> 
 
 
 @ALL
-def test_panels_do_not_overlap(platform: str) -> None:
+def test_panels_do_not_overlap_and_fill_their_line(platform: str) -> None:
     for board in boards(recorded(platform)).values():
+        widths: dict[int, int] = {}
+        for panel in board["panels"]:
+            place = panel["gridPos"]
+            widths[place["y"]] = widths.get(place["y"], 0) + place["w"]
+        assert set(widths.values()) == {24}
         places = [panel["gridPos"] for panel in board["panels"]]
         assert all(place["x"] + place["w"] <= 24 for place in places)
         for one, other in combinations(places, 2):
