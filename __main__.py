@@ -5,7 +5,9 @@ from pulumi_kubernetes import Provider
 
 import charts
 import config
+from components.alerts import Alerts, AlertsArgs
 from components.collector import Collector, CollectorArgs
+from components.contracts import PlatformMetrics
 from components.demo_app import DemoApp, DemoAppArgs
 from components.external import external_kafka, external_store, loki_ref, prometheus_ref
 from components.grafana import Grafana, GrafanaArgs
@@ -22,6 +24,8 @@ from components.vulture import Vulture, VultureArgs
 loaded = config.load()
 stack, secrets = loaded.stack, loaded.secrets
 chart = charts.locate(stack)
+prometheus = prometheus_ref(stack.prometheus)
+operator = prometheus.operator if prometheus else None
 if not pulumi.runtime.is_dry_run():
     # Not at the top: a preview asks nobody, and need not load what asks.
     import grafana_check
@@ -59,12 +63,14 @@ if isinstance(stack.object_store, config.MinioConfig):
             root_password=secrets.object_store_root_password,
             cluster=stack.kubernetes,
             delete_data=stack.delete_data,
+            operator=operator,
         ),
         opts,
     )
     pulumi.export("objectStoreRootPassword", minio.root_password)
     server = minio.server
 else:
+    minio = None
     server = external_store(stack.object_store, secrets.object_store_root_password)
 store = ObjectStore(
     "store",
@@ -103,12 +109,14 @@ tempo = Tempo(
         chart=chart["tempo"],
         s3=store.access,
         kafka=kafka,
+        operator=operator,
     ),
     opts,
 )
 ingest = tempo.ingest
+collector = None
 if stack.collector is not None:
-    ingest = Collector(
+    collector = Collector(
         "collector",
         CollectorArgs(
             settings=stack.collector,
@@ -116,9 +124,11 @@ if stack.collector is not None:
             chart=chart["collector"],
             traces_to=tempo.ingest,
             senders=loaded.sender_namespaces,
+            operator=operator,
         ),
         opts,
-    ).ingest
+    )
+    ingest = collector.ingest
 log_formats = []
 if stack.traefik is not None:
     traefik = Traefik(
@@ -170,6 +180,20 @@ if stack.vulture is not None:
         ),
         opts,
     )
+platform = PlatformMetrics(
+    tempo=tempo.metrics,
+    collector=collector.metrics if collector else None,
+    minio=minio.metrics if minio else None,
+    traces=collector.traces if collector and collector.traces else tempo.traces,
+)
+if operator is not None:
+    Alerts(
+        "alerts",
+        AlertsArgs(
+            namespace=namespaces[stack.tempo.namespace], platform=platform, operator=operator
+        ),
+        opts,
+    )
 if stack.grafana is not None:
     grafana = Grafana(
         "grafana",
@@ -178,8 +202,9 @@ if stack.grafana is not None:
             auth=secrets.grafana_auth,
             query=tempo.query,
             loki=loki_ref(stack.loki),
-            prometheus=prometheus_ref(stack.prometheus),
+            prometheus=prometheus,
             log_formats=log_formats,
+            shown=platform if config.shows_dashboards(stack) else None,
         ),
         opts,
     )

@@ -26,8 +26,9 @@ _ORGANIZATION: Final = "tracing:grafana.organization"
 _URL: Final = "tracing:grafana.url"
 
 _RIGHTS: Final = (
-    "needs to read, create, write and delete data sources: the basic role Admin, or the role "
-    '"Data source writer"'
+    "needs to read, create, write and delete data sources (and folders and dashboards, where they "
+    'are made): the basic role Admin, or the roles "Data source writer", "Folder writer" and '
+    '"Dashboard writer"'
 )
 
 

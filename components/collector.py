@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 from pulumi import Input, ResourceOptions
@@ -9,10 +10,30 @@ from pulumi import Input, ResourceOptions
 from config.collector import CollectorConfig
 from config.collector_tiers import Tier, first_tier, gateway_tier
 
-from .contracts import ChartRef, Endpoint, MeshIdentity, TraceIngest, service_host
+from .contracts import (
+    ChartRef,
+    Endpoint,
+    MeshIdentity,
+    PrometheusOperator,
+    Scraped,
+    SpanMetrics,
+    TraceIngest,
+    TraceMetrics,
+    scraped,
+    service_host,
+)
 from .release import HelmRelease, helm_release
 from .values.collector import collector_values
 from .values.collector_config import RECEIVER_PORTS
+
+SPAN_METRICS: Final = SpanMetrics(
+    calls="traces_span_metrics_calls_total",
+    duration="traces_span_metrics_duration_milliseconds",
+    duration_unit="ms",
+    size=None,
+    service="service_name",
+)
+"""As its connector `span_metrics` calls them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +46,8 @@ class CollectorArgs:
     traces_to: TraceIngest
     senders: Sequence[str] = ()
     """Namespaces that a network policy lets send."""
+    operator: PrometheusOperator | None = None
+    """Who is to ask for metrics."""
 
 
 class Collector(pulumi.ComponentResource):
@@ -34,6 +57,9 @@ class Collector(pulumi.ComponentResource):
     """
 
     ingest: TraceIngest
+    metrics: Scraped
+    traces: TraceMetrics | None
+    """What it makes of traces; `None` if nothing."""
 
     def __init__(self, name: str, args: CollectorArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Collector", name, None, opts)
@@ -45,7 +71,9 @@ class Collector(pulumi.ComponentResource):
                 chart=args.chart,
                 release_name=tier.release_name,
                 namespace=args.namespace,
-                values=collector_values(settings, tier, exports_to, tempo, args.senders),
+                values=collector_values(
+                    settings, tier, exports_to, tempo, args.senders, args.operator
+                ),
                 parent=self,
             )
 
@@ -71,4 +99,18 @@ class Collector(pulumi.ComponentResource):
             zipkin=receiver("zipkin"),
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
         )
+        # Each tier's Service is a job of its own.
+        jobs = f"{settings.release_name}(-gateway)?"
+        self.metrics = scraped(args.operator, settings.namespace, jobs)
+        self.traces = _traces(settings)
         self.register_outputs({"host": host})
+
+
+def _traces(settings: CollectorConfig) -> TraceMetrics | None:
+    made = settings.metrics
+    if made is None:
+        return None
+    return TraceMetrics(
+        spans=SPAN_METRICS if "span-metrics" in made.processors else None,
+        service_graph="service-graphs" in made.processors,
+    )

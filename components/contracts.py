@@ -210,10 +210,98 @@ class LokiRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrometheusOperator:
+    """The operator that finds, by their labels, what its Prometheus is to ask and to evaluate."""
+
+    labels: Mapping[str, str]
+    """Of the objects (ServiceMonitor, PodMonitor, PrometheusRule) that it takes up."""
+    runbooks: str
+    """Where people read the page of runbooks; an alert's name is the anchor in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrometheusRef:
     """A Prometheus data source that exists already in Grafana."""
 
     datasource_uid: str
+    operator: PrometheusOperator | None = None
+    """`None` where whoever owns that Prometheus sees to what it asks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scraped:
+    """How Prometheus labels what it has from one workload.
+
+    Known only where this stack says how it is asked, which it does by the operator; without one
+    everything of the same name counts.
+    """
+
+    namespace: str | None
+    jobs: str | None
+    """Regular expression of its jobs."""
+
+    def series(self, metric: str, *conditions: str) -> str:
+        """PromQL for the series of a metric, such as of `status="error"`."""
+        if self.namespace is not None:
+            conditions = (f'namespace="{self.namespace}"', *conditions)
+        return metric + (f"{{{','.join(conditions)}}}" if conditions else "")
+
+    def up(self) -> str:
+        """PromQL for whether each pod answers."""
+        return self.series("up", *([] if self.jobs is None else [f'job=~"{self.jobs}"']))
+
+
+def scraped(operator: PrometheusOperator | None, namespace: str, jobs: str) -> Scraped:
+    """What is asked by the operator's Prometheus, or by one of which nothing is known."""
+    if operator is None:
+        return Scraped(namespace=None, jobs=None)
+    return Scraped(namespace=namespace, jobs=jobs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanMetrics:
+    """Names of the metrics that are made of spans, which are up to who makes them."""
+
+    calls: str
+    """Counter of spans."""
+    duration: str
+    """Histogram, without `_bucket`."""
+    duration_unit: Literal["s", "ms"]
+    size: str | None
+    """Counter of the spans' bytes; `None` where nobody counts them."""
+    service: str
+    """Label with the service's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceMetrics:
+    """What is made of traces, all in the Prometheus that Grafana has as a data source."""
+
+    spans: SpanMetrics | None
+    """Rates, errors and durations."""
+    service_graph: bool
+    """Requests between services (`traces_service_graph_*`, whoever makes them)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TempoMetrics:
+    """What there is to see of a Tempo."""
+
+    scraped: Scraped
+    profile: Literal["distributed-2", "distributed-3", "monolithic"]
+    generator: bool
+    """Whether it makes metrics of traces."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformMetrics:
+    """What there is to see of the platform; what it does not have is `None`."""
+
+    tempo: TempoMetrics
+    collector: Scraped | None
+    minio: Scraped | None
+    """A MinIO of this stack's own, where Prometheus may ask it."""
+    traces: TraceMetrics | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from .contracts import (
     KafkaAccess,
     KafkaLogin,
     LokiRef,
+    PrometheusOperator,
     PrometheusRef,
     StoreAdmin,
     StoreServer,
@@ -85,4 +86,9 @@ def loki_ref(settings: LokiConfig | None) -> LokiRef | None:
 
 def prometheus_ref(settings: PrometheusConfig | None) -> PrometheusRef | None:
     """The Prometheus data source that the stack names, if it names one."""
-    return None if settings is None else PrometheusRef(datasource_uid=settings.datasource_uid)
+    if settings is None:
+        return None
+    operator = settings.operator and PrometheusOperator(
+        labels=settings.operator.labels, runbooks=settings.operator.runbooks
+    )
+    return PrometheusRef(datasource_uid=settings.datasource_uid, operator=operator)

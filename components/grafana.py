@@ -1,5 +1,5 @@
-"""Owns the data sources in a Grafana. Needs Tempo's query API, and Loki and the log formats of
-what writes to it where there is one."""
+"""Owns the data sources and dashboards in a Grafana. Needs Tempo's query API, Loki and the log
+formats of what writes to it where there is one, and what there is to see of the platform."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pulumi import Output, ResourceOptions
 from config.certificates import read as read_certificates
 from config.grafana import GrafanaApiConfig, GrafanaConfig, GrafanaSidecarConfig
 
-from .contracts import LokiRef, PrometheusRef, TraceLogFormat, TraceQuery
+from .contracts import LokiRef, PlatformMetrics, PrometheusRef, TraceLogFormat, TraceQuery
 from .kubernetes_object import KubernetesObject, object_metadata
 from .values.grafana import (
     DataSource,
@@ -39,10 +39,19 @@ class GrafanaArgs:
     prometheus: PrometheusRef | None
     log_formats: Sequence[TraceLogFormat]
     """Of this stack's own sources; those of Loki come with it."""
+    shown: PlatformMetrics | None
+    """What the dashboards show; `None` for a stack without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Dashboard:
+    key: str
+    uid: str
+    json: str
 
 
 class Grafana(pulumi.ComponentResource):
-    """The Tempo data source, and Loki's with derived fields that lead to it."""
+    """The Tempo data source, Loki's with derived fields that lead to it, and dashboards."""
 
     loki_derived_fields: Output[str] | None
     """The derived fields as text for a provisioning file, where the Loki data source is not this
@@ -65,9 +74,9 @@ class Grafana(pulumi.ComponentResource):
                 self.loki_derived_fields = provisioning_text(fields)
         match settings:
             case GrafanaApiConfig():
-                self._by_api(name, settings, args.auth, sources)
+                self._by_api(name, settings, args.auth, sources, _dashboards(args))
             case GrafanaSidecarConfig():
-                self._by_sidecar(name, settings, sources)
+                self._by_sidecar(name, settings, sources, _dashboards(args))
         self.register_outputs({"tempoUid": settings.tempo.uid})
 
     def _by_api(
@@ -76,6 +85,7 @@ class Grafana(pulumi.ComponentResource):
         settings: GrafanaApiConfig,
         auth: Output[str] | None,
         sources: Sequence[DataSource],
+        dashboards: Sequence[_Dashboard],
     ) -> None:
         if auth is None:
             raise ValueError("Grafana's API needs a credential")
@@ -91,6 +101,8 @@ class Grafana(pulumi.ComponentResource):
             retry_status_codes=_RETRIED,
             opts=ResourceOptions(parent=self),
         )
+        options = ResourceOptions(parent=self, provider=provider)
+        organization = None if settings.organization is None else str(settings.organization)
         for source in sources:
             grafana.oss.DataSource(
                 f"{name}-{source.kind}",
@@ -99,13 +111,36 @@ class Grafana(pulumi.ComponentResource):
                 uid=source.uid,
                 url=source.url,
                 access_mode="proxy",
-                org_id=None if settings.organization is None else str(settings.organization),
+                org_id=organization,
                 json_data_encoded=canonical_json(source.json_data),
-                opts=ResourceOptions(parent=self, provider=provider),
+                opts=options,
+            )
+        if not dashboards:
+            return
+        folder = grafana.oss.Folder(
+            f"{name}-folder",
+            title=settings.folder,
+            uid=settings.tempo.uid,
+            org_id=organization,
+            # People may have put dashboards of their own there, which would go with it.
+            prevent_destroy_if_not_empty=True,
+            opts=options,
+        )
+        for dashboard in dashboards:
+            grafana.oss.Dashboard(
+                f"{name}-{dashboard.key}",
+                config_json=dashboard.json,
+                folder=folder.uid,
+                org_id=organization,
+                opts=options,
             )
 
     def _by_sidecar(
-        self, name: str, settings: GrafanaSidecarConfig, sources: Sequence[DataSource]
+        self,
+        name: str,
+        settings: GrafanaSidecarConfig,
+        sources: Sequence[DataSource],
+        dashboards: Sequence[_Dashboard],
     ) -> None:
         KubernetesObject(
             f"{name}-data-sources",
@@ -121,3 +156,37 @@ class Grafana(pulumi.ComponentResource):
             },
             ResourceOptions(parent=self),
         )
+        for dashboard in dashboards:
+            KubernetesObject(
+                f"{name}-{dashboard.key}",
+                {
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "metadata": object_metadata(
+                        f"tracing-{dashboard.key}",
+                        settings.namespace,
+                        {settings.dashboard_label: settings.dashboard_label_value},
+                        {settings.folder_annotation: settings.folder},
+                    ),
+                    # As it is: Grafana expands variables in provisioning files, not in dashboards.
+                    "data": {f"{dashboard.uid}.json": dashboard.json},
+                },
+                ResourceOptions(parent=self),
+            )
+
+
+def _dashboards(args: GrafanaArgs) -> list[_Dashboard]:
+    if args.shown is None or args.prometheus is None:
+        return []
+    # Here, because a preview without dashboards need not load them.
+    from .values.dashboards import dashboard_json, dashboards
+
+    tempo, prometheus = args.settings.tempo.uid, args.prometheus.datasource_uid
+    return [
+        _Dashboard(
+            key=dashboard.key,
+            uid=(uid := f"{tempo}-{dashboard.key}"),
+            json=dashboard_json(dashboard, uid, prometheus),
+        )
+        for dashboard in dashboards(args.shown, tempo)
+    ]

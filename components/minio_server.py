@@ -14,7 +14,15 @@ from config.platform import KubernetesConfig
 from port_forward import PortForward
 
 from .ca_bundle import ca_bundle
-from .contracts import StoreAdmin, StoreServer, joined, service_host
+from .contracts import (
+    PrometheusOperator,
+    Scraped,
+    StoreAdmin,
+    StoreServer,
+    joined,
+    scraped,
+    service_host,
+)
 from .kubernetes_object import FORCE, SKIP_AWAIT, KubernetesObject, object_metadata
 from .secret_version import secret_version
 from .values.ingress import ingress_spec
@@ -23,6 +31,7 @@ from .values.minio import (
     disruption_budget_spec,
     headless_service_spec,
     minio_spec,
+    pod_monitor_spec,
     service_spec,
     volume_claim_name,
     volume_claim_spec,
@@ -41,6 +50,8 @@ class MinioServerArgs:
     """The cluster, for reaching the server through `kubectl port-forward`."""
     delete_data: bool
     """Allow what deletes the servers or their volumes."""
+    operator: PrometheusOperator | None = None
+    """Who is to ask for metrics; they are open then."""
 
 
 class MinioServer(pulumi.ComponentResource):
@@ -49,6 +60,8 @@ class MinioServer(pulumi.ComponentResource):
 
     server: StoreServer
     root_password: Output[str]
+    metrics: Scraped | None
+    """`None` where nobody may ask for them."""
 
     def __init__(
         self, name: str, args: MinioServerArgs, opts: ResourceOptions | None = None
@@ -78,9 +91,12 @@ class MinioServer(pulumi.ComponentResource):
             *,
             api_version: str = "v1",
             annotations: Mapping[str, str] | None = None,
+            selected_by: Mapping[str, str] | None = None,
             **fields: Any,
         ) -> KubernetesObject:
-            metadata = object_metadata(object_name, args.namespace, labels, annotations)
+            metadata = object_metadata(
+                object_name, args.namespace, {**labels, **(selected_by or {})}, annotations
+            )
             manifest = {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
             return KubernetesObject(f"{name}-{role}", manifest, opts)
 
@@ -153,8 +169,22 @@ class MinioServer(pulumi.ComponentResource):
                     child,
                 ),
                 ca=ca,
+                metrics=args.operator is not None,
             ),
         )
+        host = service_host(service.physical_name, args.namespace)
+        self.metrics = None
+        if args.operator is not None:
+            add(
+                "monitor",
+                "PodMonitor",
+                settings.name,
+                api_version="monitoring.coreos.com/v1",
+                selected_by=args.operator.labels,
+                spec=pod_monitor_spec(labels, settings, host, ca),
+            )
+            jobs = f"{settings.namespace}/{settings.name}"
+            self.metrics = scraped(args.operator, settings.namespace, jobs)
         if settings.replicas > 1:
             add(
                 "disruption-budget",
@@ -174,7 +204,7 @@ class MinioServer(pulumi.ComponentResource):
                 spec=ingress_spec(settings.ingress, service.physical_name, "s3"),
             )
         self.server = StoreServer(
-            endpoint=joined(service_host(service.physical_name, args.namespace), ":", S3_PORT),
+            endpoint=joined(host, ":", S3_PORT),
             insecure=settings.tls is None,
             path_style=True,
             ca_certificate=certificate,

@@ -1,4 +1,5 @@
-"""Owns Grafana Tempo. Needs a bucket (`S3Access`). Gives `TraceIngest` and `TraceQuery`."""
+"""Owns Grafana Tempo. Needs a bucket (`S3Access`). Gives `TraceIngest`, `TraceQuery` and what there
+is to see of it."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,10 +20,15 @@ from .contracts import (
     Endpoint,
     KafkaAccess,
     MeshIdentity,
+    PrometheusOperator,
     S3Access,
+    SpanMetrics,
+    TempoMetrics,
     TraceIngest,
+    TraceMetrics,
     TraceQuery,
     joined,
+    scraped,
     service_host,
 )
 from .release import helm_release
@@ -35,6 +41,15 @@ ZIPKIN_PORT: Final = 9411
 QUERY_PORT: Final = 3200
 GATEWAY_PORT: Final = 80
 
+SPAN_METRICS: Final = SpanMetrics(
+    calls="traces_spanmetrics_calls_total",
+    duration="traces_spanmetrics_latency",
+    duration_unit="s",
+    size="traces_spanmetrics_size_total",
+    service="service",
+)
+"""As Tempo's generator calls them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TempoArgs:
@@ -46,6 +61,8 @@ class TempoArgs:
     s3: S3Access
     kafka: KafkaAccess | None
     """`None` for a profile that needs no Kafka."""
+    operator: PrometheusOperator | None = None
+    """Who is to ask for metrics."""
 
 
 class Tempo(pulumi.ComponentResource):
@@ -53,6 +70,9 @@ class Tempo(pulumi.ComponentResource):
 
     ingest: TraceIngest
     query: TraceQuery
+    metrics: TempoMetrics
+    traces: TraceMetrics | None
+    """What it makes of traces; `None` if nothing."""
 
     def __init__(self, name: str, args: TempoArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Tempo", name, None, opts)
@@ -90,16 +110,36 @@ class Tempo(pulumi.ComponentResource):
             else Endpoint(host=service("query-frontend"), port=QUERY_PORT)
         )
         self.query = TraceQuery(url=api.url(), streaming=settings.streaming)
+        # The charts label what they let Prometheus ask: by namespace and microservice, or by the
+        # one Service.
+        monolithic = isinstance(settings, MonolithicConfig)
+        jobs = settings.release_name if monolithic else f"{settings.namespace}/.+"
+        self.metrics = TempoMetrics(
+            scraped=scraped(args.operator, settings.namespace, jobs),
+            profile=settings.profile,
+            generator=settings.metrics_generator is not None,
+        )
+        self.traces = _traces(settings)
         self.register_outputs({"queryUrl": self.query.url})
 
 
 def _values(settings: TempoConfig, args: TempoArgs) -> dict[str, Any]:
     match settings:
         case Distributed2Config():
-            return tempo_2_values(settings, args.s3)
+            return tempo_2_values(settings, args.s3, args.operator)
         case Distributed3Config():
             if args.kafka is None:
                 raise ValueError("Tempo 3 as microservices needs a Kafka")
-            return tempo_3_values(settings, args.s3, args.kafka)
+            return tempo_3_values(settings, args.s3, args.kafka, args.operator)
         case MonolithicConfig():
-            return tempo_monolithic_values(settings, args.s3)
+            return tempo_monolithic_values(settings, args.s3, args.operator)
+
+
+def _traces(settings: TempoConfig) -> TraceMetrics | None:
+    generator = settings.metrics_generator
+    if generator is None:
+        return None
+    return TraceMetrics(
+        spans=SPAN_METRICS if "span-metrics" in generator.processors else None,
+        service_graph="service-graphs" in generator.processors,
+    )

@@ -3,7 +3,7 @@
 from .errors import ConfigError, Finding
 from .load import Loaded, existing_namespaces, forwarded_port_key, load, parse, required_secrets
 from .object_store import MinioConfig
-from .stack import StackConfig
+from .stack import StackConfig, shows_dashboards
 from .tempo import Distributed3Config
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "load",
     "parse",
     "required_secrets",
+    "shows_dashboards",
 ]

@@ -197,8 +197,6 @@ class CollectorNetworkPolicyConfig(Section):
 class CollectorTelemetryConfig(Section):
     """What the collector tells of itself. Its metrics are always served, on port 8888."""
 
-    service_monitor: bool = False
-    """Make a ServiceMonitor, by which the Prometheus operator finds the metrics. Needs its CRD."""
     trace_sample_rate: Ratio = 0.0
     """Part of the collector's own work to trace, 0 to 1; its spans go to Tempo directly."""
 

@@ -35,7 +35,12 @@ class DatasourcesConfig(Section):
     """What both ways into Grafana have."""
 
     organization: Annotated[int, Field(ge=1)] | None = None
-    """Id of the organization that the data sources belong to; Grafana's choice if not given."""
+    """Id of the organization that everything belongs to; Grafana's choice if not given."""
+    dashboards: bool | None = None
+    """Make the dashboards, whose panels ask `tracing:prometheus`. If not given: where that is
+    configured."""
+    folder: NonEmpty = "Tracing"
+    """Folder of the dashboards."""
     tempo: TempoDatasourceConfig = TempoDatasourceConfig()
     loki: LokiDatasourceConfig = LokiDatasourceConfig()
 
@@ -66,6 +71,13 @@ class GrafanaSidecarConfig(DatasourcesConfig):
     """Label of the ConfigMaps that the sidecar takes up (its `sidecar.datasources.label`)."""
     label_value: str = "1"
     """Value of that label."""
+    dashboard_label: NonEmpty = "grafana_dashboard"
+    """The same for dashboards (its `sidecar.dashboards.label`)."""
+    dashboard_label_value: str = "1"
+    """Value of that label."""
+    folder_annotation: NonEmpty = "grafana_folder"
+    """Annotation that names a dashboard's folder (its `sidecar.dashboards.folderAnnotation`; the
+    chart's `provider.foldersFromFilesStructure` has to be true)."""
 
 
 def _mode(value: object) -> Any:
@@ -129,8 +141,20 @@ class LokiConfig(Section):
     logs, such as service.name: app. Grafana's own list if empty."""
 
 
-class PrometheusConfig(Section):
-    """An existing Prometheus data source in Grafana, referred to and left alone."""
+class PrometheusOperatorConfig(Section):
+    """Let the Prometheus operator find what is to be asked for metrics, and alert rules. Its CRDs
+    have to be in the cluster, and its Prometheus has to look in the stack's namespaces."""
 
-    datasource_uid: DatasourceUid
-    """Uid of the data source that holds span metrics and service graphs."""
+    labels: dict[NonEmpty, str] = Field(default_factory=dict)
+    """Labels by which it selects ServiceMonitors, PodMonitors and PrometheusRules, such as release:
+    kube-prometheus-stack."""
+    runbooks: NonEmpty = "docs/runbooks.md"
+    """Address where people find docs/runbooks.md, for the links in alerts."""
+
+
+class PrometheusConfig(Section):
+    """An existing Prometheus, and its data source in Grafana, referred to and left alone."""
+
+    datasource_uid: DatasourceUid = "prometheus"
+    """Uid of the data source: of span metrics, service graphs and the platform's own metrics."""
+    operator: PrometheusOperatorConfig | None = None

@@ -108,3 +108,10 @@ def sender_namespaces(stack: StackConfig) -> tuple[str, ...]:
     if stack.demo_app is not None:
         names.add(stack.demo_app.namespace)
     return tuple(sorted(names))
+
+
+def shows_dashboards(stack: StackConfig) -> bool:
+    """Whether the stack makes dashboards in Grafana: as it says, or where there is a Prometheus."""
+    if stack.grafana is None or stack.prometheus is None:
+        return False
+    return stack.grafana.dashboards is not False

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import yaml
 
-from ops.registrations import Recorded
+from ops.registrations import Recorded, Registration
 from ops.stack_files import ROOT, STACK_FILES, recorded
 
 NAME = "goldens"
-HELP = "write the Helm values, custom resources and data sources of every stack into tests/golden/"
+HELP = "write what every stack tells Helm, Grafana and Prometheus into tests/golden/"
 GENERATES = "tests/golden/"
 
 GOLDEN: Final = ROOT / "tests/golden"
@@ -49,6 +49,14 @@ def _document(run: Recorded) -> dict[str, Any]:
             document[f"provisioning {resource.name}"] = yaml.safe_load(
                 resource.inputs["data"]["tracing.yaml"]
             )
+        if text := dashboard_of(resource):
+            document[f"dashboard {resource.name}"] = _summary(json.loads(text))
+        if resource.type == "kubernetes:monitoring.coreos.com/v1:PrometheusRule":
+            document[f"alerts {resource.name}"] = {
+                rule["alert"]: f"{rule['expr']} for {rule['for']}: {rule['labels']['severity']}"
+                for group in resource.inputs["spec"]["groups"]
+                for rule in group["rules"]
+            }
         if resource.type == "grafana:oss/dataSource:DataSource":
             encoded = json.loads(resource.inputs["jsonDataEncoded"])
             document[f"data source {resource.name}"] = resource.inputs | {
@@ -58,6 +66,27 @@ def _document(run: Recorded) -> dict[str, Any]:
         if run.outputs.get(output):
             document[f"output {output}"] = yaml.safe_load(run.outputs[output])
     return document
+
+
+def dashboard_of(resource: Registration) -> str | None:
+    """The JSON of a dashboard, whichever way it goes into Grafana; `None` for anything else."""
+    if resource.type == "grafana:oss/dashboard:Dashboard":
+        return resource.inputs["configJson"]
+    files = resource.inputs.get("data") if resource.type == "kubernetes:core/v1:ConfigMap" else None
+    return next((text for name, text in (files or {}).items() if name.endswith(".json")), None)
+
+
+def _summary(dashboard: dict[str, Any]) -> dict[str, Any]:
+    """What a dashboard asks, by row and panel; how it looks is of no interest to a review."""
+    summary: dict[str, Any] = {"title": dashboard["title"], "uid": dashboard["uid"]}
+    row: dict[str, Any] = {}
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            row = summary[f"row {panel['title']}"] = {}
+        else:
+            asked = [target["expr"] for target in panel["targets"]]
+            row[f"{panel['title']} ({panel['fieldConfig']['defaults']['unit']})"] = asked
+    return summary
 
 
 def _readable(values: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from config.collector import CollectorConfig
 from config.collector_tiers import Tier, size
 from config.kinds import split_image
 
-from ..contracts import Endpoint
+from ..contracts import Endpoint, PrometheusOperator
 from .collector_config import (
     CLIENT_CA_PATH,
     METRICS_PORT,
@@ -36,6 +36,7 @@ def collector_values(
     exports_to: Endpoint,
     tempo: Endpoint,
     senders: Sequence[str] = (),
+    operator: PrometheusOperator | None = None,
 ) -> dict[str, Any]:
     """Values of the Helm release of one tier.
 
@@ -68,8 +69,8 @@ def collector_values(
     else:
         # A name for each pod, not one address for all: the first tier chooses among them.
         values["service"] |= {"clusterIP": "None"}
-    if settings.telemetry.service_monitor:
-        values["serviceMonitor"] = {"enabled": True}
+    if operator is not None:
+        values["serviceMonitor"] = {"enabled": True, "extraLabels": dict(operator.labels)}
     if settings.network_policy is not None:
         values["networkPolicy"] = _network_policy(settings, tier, senders)
     return values

@@ -372,6 +372,8 @@ def _span_metrics(settings: SpanMetricsConfig) -> dict[str, Any]:
             "metrics_expiration": "15m",
             "series_expiration": "15m",
             "exclude_dimensions": ["collector.instance.id"],
+            # By these a point on a graph leads to a trace.
+            "exemplars": {"enabled": True},
         }
     if "service-graphs" in settings.processors:
         connectors["service_graph"] = {

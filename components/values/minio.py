@@ -13,6 +13,8 @@ from .resources import compute_resources
 S3_PORT: Final = 9000
 CONSOLE_PORT: Final = 9001
 
+METRICS_PATH: Final = "/minio/v2/metrics/cluster"
+
 USER_ID: Final = 1000
 """Any user but root will do: the server writes to its volume only, which the group owns."""
 
@@ -31,8 +33,12 @@ def minio_spec(
     root_secret: Input[str],
     root_version: Input[str],
     ca: CaBundle | None,
+    metrics: bool,
 ) -> dict[str, Any]:
-    """The `spec` of the servers' StatefulSet: one volume each, nothing they do not need."""
+    """The `spec` of the servers' StatefulSet: one volume each, nothing they do not need.
+
+    With `metrics` their metrics are open to everybody who reaches the servers.
+    """
     annotations = {VERSION_ANNOTATION: root_version}
     if ca is not None:
         annotations[CA_ANNOTATION] = ca.version
@@ -55,7 +61,7 @@ def minio_spec(
                     "seccompProfile": {"type": "RuntimeDefault"},
                 },
                 **_spread(settings, labels),
-                "containers": [_container(settings, namespace, headless, root_secret)],
+                "containers": [_container(settings, namespace, headless, root_secret, metrics)],
                 "volumes": [{"name": "tmp", "emptyDir": {}}, *_certificates(settings, ca)],
             },
         },
@@ -112,6 +118,23 @@ def disruption_budget_spec(labels: dict[str, str]) -> dict[str, Any]:
     return {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
 
 
+def pod_monitor_spec(
+    labels: dict[str, str], settings: MinioConfig, host: Input[str], ca: CaBundle | None
+) -> dict[str, Any]:
+    """The `spec` of the PodMonitor: what Prometheus asks each server.
+
+    Not a ServiceMonitor: the two Services have the same labels, and each pod would count twice.
+    """
+    endpoint: dict[str, Any] = {"port": "s3", "path": METRICS_PATH}
+    if settings.tls is not None:
+        # Pods are asked by their addresses, which are in no certificate.
+        tls: dict[str, Any] = {"serverName": host}
+        if ca is not None:
+            tls["ca"] = {"configMap": {"name": ca.config_map, "key": ca.key}}
+        endpoint |= {"scheme": "https", "tlsConfig": tls}
+    return {"selector": {"matchLabels": labels}, "podMetricsEndpoints": [endpoint]}
+
+
 def _pool(settings: MinioConfig) -> dict[str, Any]:
     """How servers of one pool follow each other."""
     if settings.replicas == 1:
@@ -161,6 +184,7 @@ def _container(
     namespace: Input[str],
     headless: Input[str],
     root_secret: Input[str],
+    metrics: bool,
 ) -> dict[str, Any]:
     timing = {"periodSeconds": 5, "timeoutSeconds": 3}
     scheme = {} if settings.tls is None else {"scheme": "HTTPS"}
@@ -187,6 +211,8 @@ def _container(
                 "name": "MINIO_API_STALE_UPLOADS_EXPIRY",
                 "value": f"{settings.abort_multipart_days * 24}h",
             },
+            # Otherwise Prometheus would need a token, made with root's password, that never ends.
+            *([{"name": "MINIO_PROMETHEUS_AUTH_TYPE", "value": "public"}] if metrics else []),
         ],
         "envFrom": [{"secretRef": {"name": root_secret}}],
         "ports": [

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from config.platform import ComputeResources
+from config.tempo import MetricsGeneratorConfig
 
 from ..contracts import S3Access
 from .annotations import CA_ANNOTATION, VERSION_ANNOTATION
@@ -39,6 +40,11 @@ def s3_block(s3: S3Access) -> dict[str, Any]:
     if s3.path_style:
         values["forcepathstyle"] = True
     return values
+
+
+def remote_write(settings: MetricsGeneratorConfig) -> dict[str, Any]:
+    """Where Tempo's generator writes metrics, with the exemplars that lead to single traces."""
+    return {"url": settings.remote_write_url, "send_exemplars": True}
 
 
 def pod_annotations(s3: S3Access) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from config.tempo import (
     ScaledWorkloadConfig,
 )
 
-from ..contracts import KafkaAccess, KafkaLogin, S3Access
+from ..contracts import KafkaAccess, KafkaLogin, PrometheusOperator, S3Access
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
-from .tempo import ALIVE_PATH, EXPAND, RETRY_AFTER, s3_block, workload
+from .tempo import ALIVE_PATH, EXPAND, RETRY_AFTER, remote_write, s3_block, workload
 
 SASL_USERNAME: Final = "KAFKA_SASL_USERNAME"
 SASL_PASSWORD: Final = "KAFKA_SASL_PASSWORD"
@@ -29,9 +29,11 @@ GRACE_SECONDS: Final = 60
 """More than `LEAVING` and the half minute that Tempo gives open requests and jobs."""
 
 
-def tempo_2_values(settings: Distributed2Config, s3: S3Access) -> dict[str, Any]:
+def tempo_2_values(
+    settings: Distributed2Config, s3: S3Access, operator: PrometheusOperator | None = None
+) -> dict[str, Any]:
     """Values of the Helm release of Tempo 2 as microservices."""
-    common = _common(settings, s3)
+    common = _common(settings, s3, operator)
     return {
         **common,
         # Tempo has no OpenCensus receiver since 2.10.6; the chart still renders one.
@@ -52,13 +54,16 @@ def tempo_2_values(settings: Distributed2Config, s3: S3Access) -> dict[str, Any]
 
 
 def tempo_3_values(
-    settings: Distributed3Config, s3: S3Access, kafka: KafkaAccess
+    settings: Distributed3Config,
+    s3: S3Access,
+    kafka: KafkaAccess,
+    operator: PrometheusOperator | None = None,
 ) -> dict[str, Any]:
     """Values of the Helm release of Tempo 3 as microservices on Kafka."""
     topic, partitions = settings.kafka, settings.kafka.partitions
     builders = settings.block_builder.replicas or partitions
     login = _login(kafka.login)
-    common = _common(settings, s3)
+    common = _common(settings, s3, operator)
     generator = common.get("metricsGenerator")
     retention = {"compaction": {"block_retention": go_duration(settings.block_retention)}}
     return {
@@ -102,7 +107,9 @@ def tempo_3_values(
     }
 
 
-def _common(settings: DistributedConfig, s3: S3Access) -> dict[str, Any]:
+def _common(
+    settings: DistributedConfig, s3: S3Access, operator: PrometheusOperator | None
+) -> dict[str, Any]:
     return {
         # Without it the chart derives every Service's name from the release's name by rules of
         # its own, and the addresses this program hands out would only match some names.
@@ -135,6 +142,15 @@ def _common(settings: DistributedConfig, s3: S3Access) -> dict[str, Any]:
         **({} if settings.memcached else {"cache": {"caches": []}}),
         **_overrides(settings),
         **_metrics_generator(settings.metrics_generator, s3),
+        **_monitors(operator),
+    }
+
+
+def _monitors(operator: PrometheusOperator | None) -> dict[str, Any]:
+    if operator is None:
+        return {}
+    return {
+        "metaMonitoring": {"serviceMonitor": {"enabled": True, "labels": dict(operator.labels)}}
     }
 
 
@@ -172,7 +188,7 @@ def _metrics_generator(settings: MetricsGeneratorConfig | None, s3: S3Access) ->
             "enabled": True,
             **workload(s3, settings.resources, settings.replicas),
             **_spread("metrics-generator", settings.replicas),
-            "config": {"storage": {"remote_write": [{"url": settings.remote_write_url}]}},
+            "config": {"storage": {"remote_write": [remote_write(settings)]}},
         }
     }
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from config.kinds import go_duration
 from config.tempo import MetricsGeneratorConfig, MonolithicConfig
 
-from ..contracts import S3Access
+from ..contracts import PrometheusOperator, S3Access
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
 from .tempo import (
@@ -15,6 +15,7 @@ from .tempo import (
     ca_volumes,
     keys_from_secret,
     pod_annotations,
+    remote_write,
     s3_block,
 )
 from .text import as_yaml
@@ -28,7 +29,9 @@ JAEGER: Final = {
 """Tempo's name of each of Jaeger's protocols, and the port of the Service."""
 
 
-def tempo_monolithic_values(settings: MonolithicConfig, s3: S3Access) -> dict[str, Any]:
+def tempo_monolithic_values(
+    settings: MonolithicConfig, s3: S3Access, operator: PrometheusOperator | None = None
+) -> dict[str, Any]:
     """Values of the Helm release of Tempo as one process."""
     return {
         "fullnameOverride": settings.release_name,
@@ -51,7 +54,14 @@ def tempo_monolithic_values(settings: MonolithicConfig, s3: S3Access) -> dict[st
         "persistence": {"enabled": True, "size": settings.volume_size},
         "podAnnotations": pod_annotations(s3),
         "extraVolumes": ca_volumes(s3),
+        **_monitor(operator),
     }
+
+
+def _monitor(operator: PrometheusOperator | None) -> dict[str, Any]:
+    if operator is None:
+        return {}
+    return {"serviceMonitor": {"enabled": True, "additionalLabels": dict(operator.labels)}}
 
 
 def tempo_configuration(settings: MonolithicConfig, s3: S3Access) -> dict[str, Any]:
@@ -89,7 +99,7 @@ def _metrics_generator(settings: MetricsGeneratorConfig | None) -> dict[str, Any
         "metrics_generator": {
             "storage": {
                 "path": "/var/tempo/generator/wal",
-                "remote_write": [{"url": settings.remote_write_url}],
+                "remote_write": [remote_write(settings)],
             },
             "traces_storage": {"path": "/var/tempo/generator/traces"},
         }

@@ -1,25 +1,32 @@
 """Rules on Grafana and what it shows."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from .. import certificates
 from ..errors import Finding, shown
 from ..grafana import GrafanaApiConfig, GrafanaSidecarConfig, LokiDatasourceConfig
 from ..platform import Environment
-from ..stack import NAMESPACED, StackConfig, namespaces_of
+from ..stack import NAMESPACED, StackConfig, namespaces_of, shows_dashboards
 from ..traefik import TRAEFIK_DERIVED_FIELD
 from .registry import rule, twice
 
+LONGEST_UID: Final = 40 - len("-services")
+"""Characters of Tempo's uid that leave room for a dashboard's in Grafana's 40."""
 
-@rule("loki", "grafana")
+
+@rule("loki", "prometheus", "grafana")
 def _loki_is_shown_in_grafana(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     if stack.loki is not None and stack.grafana is None:
         yield Finding(
             "tracing:loki", "has no use without Grafana; add tracing:grafana, or remove it"
         )
-    if stack.prometheus is not None and stack.grafana is None:
+    prometheus = stack.prometheus
+    if prometheus is not None and stack.grafana is None and prometheus.operator is None:
         yield Finding(
-            "tracing:prometheus", "has no use without Grafana; add tracing:grafana, or remove it"
+            "tracing:prometheus",
+            "has no use without Grafana or an operator; add tracing:grafana or "
+            "tracing:prometheus.operator, or remove it",
         )
 
 
@@ -84,3 +91,27 @@ def _datasource_uids_differ(stack: StackConfig, _: Environment) -> Iterator[Find
     if stack.prometheus is not None:
         uids["tracing:prometheus.datasourceUid"] = stack.prometheus.datasource_uid
     yield from twice(uids, "a data source's uid is its own")
+
+
+@rule("grafana", "prometheus")
+def _dashboards_have_something_to_ask(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    grafana = stack.grafana
+    if grafana is None:
+        return
+    if grafana.dashboards and stack.prometheus is None:
+        yield Finding(
+            "tracing:grafana.dashboards",
+            "ask a Prometheus, and there is none; add tracing:prometheus, or remove it",
+        )
+    if not shows_dashboards(stack):
+        if "folder" in grafana.model_fields_set:
+            yield Finding(
+                "tracing:grafana.folder",
+                "is of the dashboards, and there are none; remove it, or add tracing:prometheus",
+            )
+    elif len(uid := grafana.tempo.uid) > LONGEST_UID:
+        yield Finding(
+            "tracing:grafana.tempo.uid",
+            f"{shown(uid)} is the beginning of the dashboards' uids, which have 40 characters at "
+            f"most; write at most {LONGEST_UID}, or grafana.dashboards: false",
+        )

@@ -6,6 +6,7 @@ cluster (TRACING_LIVE_CONTEXT), which it asks and does not change.
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,10 @@ def rendered(
 ) -> tuple[str, Recorded, list[dict[str, Any]]]:
     """A stack with a profile, and the manifests of its Tempo."""
     more = EVERYWHERE if request.param.endswith("prod") else {}
-    run = record("dev", {"tracing:tempo": PROFILES[request.param] | more}, {})
+    settings = {"tracing:tempo": PROFILES[request.param] | more}
+    if more:
+        settings["tracing:prometheus"] = {"operator": {"labels": {"release": "monitoring"}}}
+    run = record("dev", settings, {})
     release = run.one("tempo-release").inputs
     values = tmp_path_factory.mktemp("values") / "values.json"
     values.write_text(json.dumps(release["values"]), encoding="utf-8")
@@ -82,6 +86,37 @@ Rendered = tuple[str, Recorded, list[dict[str, Any]]]
 
 def named(documents: list[dict[str, Any]], *kinds: str) -> dict[str, dict[str, Any]]:
     return {d["metadata"]["name"]: d for d in documents if d["kind"] in kinds}
+
+
+def test_prometheus_finds_every_microservice_under_the_jobs_that_alerts_name(
+    rendered: Rendered,
+) -> None:
+    name, run, documents = rendered
+    monitors = named(documents, "ServiceMonitor").values()
+    if name.endswith("dev"):
+        assert not monitors
+        return
+    services, jobs = named(documents, "Service").values(), set()
+    for monitor in monitors:
+        assert monitor["metadata"]["labels"]["release"] == "monitoring"
+        [endpoint] = monitor["spec"]["endpoints"]
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        found = [
+            service["metadata"]["name"]
+            for service in services
+            if wanted <= service["metadata"]["labels"].items()
+            and endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+            and service["metadata"]["labels"].get("prometheus.io/service-monitor") != "false"
+        ]
+        assert len(found) == 1, (monitor["metadata"]["name"], found)
+        jobs |= {rule["replacement"] for rule in endpoint.get("relabelings", [])} or set(found)
+    groups = run.one("alerts-rules").inputs["spec"]["groups"]
+    [down] = [rule for rule in groups[0]["rules"] if rule["alert"] == "TempoDown"]
+    [pattern] = re.findall('job=~"([^"]+)"', down["expr"])
+    assert all(re.fullmatch(pattern, job) for job in jobs), (pattern, jobs)
+    pods = named(documents, "Deployment", "StatefulSet")
+    # Nginx and memcached have no metrics of Tempo's.
+    assert len(jobs) == len([pod for pod in pods if not pod.endswith(("gateway", "memcached"))])
 
 
 def test_the_addresses_that_are_handed_out_are_services_with_that_port(rendered: Rendered) -> None:

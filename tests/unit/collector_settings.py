@@ -68,9 +68,7 @@ def collector_settings(draw: st.DrawFn) -> dict[str, Any]:
         "networkPolicy": st.fixed_dictionaries(
             {"namespaces": st.just(["shop"])}, optional={"metricsNamespaces": st.just(["prom"])}
         ),
-        "telemetry": st.fixed_dictionaries(
-            {}, optional={"serviceMonitor": st.booleans(), "traceSampleRate": RATES}
-        ),
+        "telemetry": st.fixed_dictionaries({}, optional={"traceSampleRate": RATES}),
     }
     for key, strategy in options.items():
         if draw(st.booleans()):

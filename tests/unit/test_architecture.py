@@ -10,7 +10,7 @@ SHARED = {"contracts", "release", "external", "kubernetes_object", "secret_versi
 COMPONENTS = sorted(
     path for path in (ROOT / "components").glob("*.py") if path.stem not in {"__init__", *SHARED}
 )
-VALUES = sorted((ROOT / "components/values").glob("*.py"))
+VALUES = sorted((ROOT / "components/values").rglob("*.py"))
 
 
 def imports(path: Path) -> set[str]:

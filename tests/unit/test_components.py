@@ -20,6 +20,7 @@ COMPONENTS = {
     "linkerd": "tracing:index:Linkerd",
     "demo-app": "tracing:index:DemoApp",
     "vulture": "tracing:index:Vulture",
+    "alerts": "tracing:index:Alerts",
     "grafana": "tracing:index:Grafana",
 }
 """Logical name and type token of each component. Both are in every state: they are forever."""
@@ -46,6 +47,7 @@ CHILDREN = {
         "minio-server",
         "minio-disruption-budget",
         "minio-ingress",
+        "minio-monitor",
     },
     "store": {
         "store-secret-key",
@@ -78,7 +80,16 @@ CHILDREN = {
         "demo-app-ingress",
     },
     "vulture": {"vulture-schedule"},
-    "grafana": {"grafana-api", "grafana-tempo", "grafana-loki"},
+    "alerts": {"alerts-rules"},
+    "grafana": {
+        "grafana-api",
+        "grafana-tempo",
+        "grafana-loki",
+        "grafana-folder",
+        "grafana-health",
+        "grafana-services",
+        "grafana-cost",
+    },
 }
 """Logical names of each component's resources: they are forever as well."""
 
@@ -89,7 +100,10 @@ EVERYTHING: dict[str, Any] = {
         "tls": {"secretName": "minio-tls", "caFile": "examples/private-ca/ca.pem"},
         "ingress": {"host": "s3.example.com"},
     },
-    "tracing:tempo": {"gateway": {}},
+    "tracing:tempo": {
+        "gateway": {},
+        "metricsGenerator": {"remoteWriteUrl": "http://prometheus:9090/api/v1/write"},
+    },
     "tracing:collector": {"mode": "agent-gateway"},
     "tracing:traefik": {},
     "tracing:linkerd": {},
@@ -98,7 +112,7 @@ EVERYTHING: dict[str, Any] = {
     "tracing:vulture": {},
     "tracing:grafana": {"url": "https://grafana.example.com"},
     "tracing:loki": {"url": "http://loki.logging"},
-    "tracing:prometheus": {"datasourceUid": "prometheus"},
+    "tracing:prometheus": {"operator": {}},
 }
 CANARIES = {
     "tracing:objectStoreRootPassword": "canary-root-pw",
@@ -189,7 +203,14 @@ def test_no_chart_is_told_a_secret(stack: tuple[str, Recorded]) -> None:
 def test_the_stores_keys_reach_tempos_own_workloads_and_no_others(everything: Recorded) -> None:
     values = everything.helm_values()["tempo"]
     holders = {key for key, part in values.items() if "secretRef" in json.dumps(part)}
-    assert holders == {"distributor", "ingester", "querier", "queryFrontend", "compactor"}
+    assert holders == {
+        "distributor",
+        "ingester",
+        "querier",
+        "queryFrontend",
+        "compactor",
+        "metricsGenerator",
+    }
 
 
 def test_the_root_password_reaches_no_workload_but_the_server(everything: Recorded) -> None:

@@ -122,6 +122,24 @@ REFUSED = {
         "tracing:objectStore.endpoint",
         "is not an address",
     ),
+    "dashboards without a Prometheus to ask": (
+        {"tracing:grafana": {"url": "https://g.example.com", "dashboards": True}},
+        "tracing:grafana.dashboards",
+        "ask a Prometheus, and there is none; add tracing:prometheus",
+    ),
+    "a folder of dashboards that are not made": (
+        {"tracing:grafana": {"url": "https://g.example.com", "folder": "Mine"}},
+        "tracing:grafana.folder",
+        "is of the dashboards, and there are none",
+    ),
+    "a uid that leaves no room for those of the dashboards": (
+        {
+            "tracing:grafana": {"url": "https://g.example.com", "tempo": {"uid": "t" * 32}},
+            "tracing:prometheus": {},
+        },
+        "tracing:grafana.tempo.uid",
+        "write at most 31, or grafana.dashboards: false",
+    ),
     "a duration without a unit": (
         {"tracing:tempo": {"blockRetention": "48"}},
         "tracing:tempo.blockRetention",
@@ -273,7 +291,8 @@ REFUSED = {
     "Prometheus without Grafana": (
         {"tracing:prometheus": {"datasourceUid": "prometheus"}},
         "tracing:prometheus",
-        "add tracing:grafana, or remove it",
+        "has no use without Grafana or an operator; add tracing:grafana or "
+        "tracing:prometheus.operator, or remove it",
     ),
     "one uid for two data sources": (
         {

@@ -367,7 +367,10 @@ def test_metrics_of_spans_are_made_limited_and_sent(profile: str) -> None:
         if profile == "monolithic"
         else values["metricsGenerator"]["config"]["storage"]
     )
-    assert storage["remote_write"] == [{"url": "http://prometheus:9090/api/v1/write"}]
+    # Without exemplars no point of a duration leads to a trace.
+    assert storage["remote_write"] == [
+        {"url": "http://prometheus:9090/api/v1/write", "send_exemplars": True}
+    ]
 
 
 @pytest.mark.parametrize("tenant", ["a/b", "", "x" * 151])
