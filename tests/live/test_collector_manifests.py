@@ -22,7 +22,7 @@ MODES: dict[str, dict[str, Any]] = {
     "autoscaled": {"autoscaling": {"maxReplicas": 4}, "tls": {"secretName": "otel-tls"}},
     "daemonset": {"mode": "daemonset", "receivers": RECEIVERS},
     "agent-gateway": {"mode": "agent-gateway", "networkPolicy": POLICY},
-    "tail": {"replicas": 3, "sampling": TAIL, "telemetry": {"serviceMonitor": True}},
+    "tail": {"replicas": 3, "sampling": TAIL},
 }
 
 Objects = dict[tuple[str, str], dict[str, Any]]
