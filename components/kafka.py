@@ -28,6 +28,9 @@ _API_VERSION: Final = "kafka.strimzi.io/v1"
 _USERNAME_KEY: Final = "username"
 _PASSWORD_KEY: Final = "password"
 
+_LOGIN_SECRET: Final = "tempo-kafka-login"
+"""Not named after the cluster: a rename of that is refused, and must not have changed these."""
+
 _READY: Final = {"pulumi.com/waitFor": "condition=Ready"}
 """Annotation: without it an update goes on as soon as the object is accepted, and Tempo's pods
 would be waited for while there is no Kafka yet."""
@@ -111,7 +114,7 @@ class Kafka(pulumi.ComponentResource):
                 {
                     "apiVersion": "v1",
                     "kind": "Secret",
-                    "metadata": object_metadata(f"{settings.name}-kafka-login", namespace),
+                    "metadata": object_metadata(_LOGIN_SECRET, namespace),
                     "stringData": {_USERNAME_KEY: USER, _PASSWORD_KEY: password},
                 },
                 child,

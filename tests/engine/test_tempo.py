@@ -68,7 +68,12 @@ def test_kafka_of_a_stack_that_keeps_its_data_is_neither_destroyed_nor_renamed(
     # Another topic would leave the spans of this one to nobody.
     box.set_config("tracing:tempo.kafka.topic", "other")
     assert "kafka-topic" in refused(box.up)
-    assert box.cloud.get("kubernetes", "KafkaTopic", "kafka/tempo-traces") is not None
+    topic = ("kubernetes", "KafkaTopic.kafka.strimzi.io", "kafka/tempo-traces")
+    assert box.cloud.get(*topic) is not None
+    # As it was: nothing is left of either attempt.
+    box.remove_config("tracing:tempo.kafka")
+    box.up()
+    assert box.preview().changes == {}
 
 
 def test_what_the_operator_has_to_let_go_is_deleted_before_the_operator(box_of: BoxOf) -> None:
