@@ -18,10 +18,11 @@ from components.values.collector_config import (
     MESSAGE_MAX,
     RECEIVER_PORTS,
     REDACTED,
+    collector_config,
     redaction_pattern,
 )
 from config.collector import CollectorConfig
-from config.collector_tiers import DISK_FACTOR, FILL, HEADROOM, MB, tiers
+from config.collector_tiers import DISK_FACTOR, FILL, HEADROOM, MB, first_tier, tiers
 from config.kinds import quantity
 from config.rules.collector import LEAST_BURST
 from ops import chart_lock
@@ -670,3 +671,11 @@ def test_a_cloud_tells_of_the_node_only_where_the_senders_are_on_it(mode: str) -
 def test_the_largest_batch_is_below_what_tempo_has_to_take_at_once() -> None:
 
     assert BATCH_MAX < LEAST_BURST * MB
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_what_is_exported_to_is_spoken_to_as_its_contract_says(tls: bool) -> None:
+    settings = CollectorConfig()
+    tempo = Endpoint(host="tempo.example.com", port=4317, tls=tls)
+    configuration = collector_config(settings, first_tier(settings), tempo, tempo)
+    assert configuration["exporters"]["otlp_grpc"]["tls"] == {"insecure": not tls}
