@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from .. import certificates
 from ..errors import Finding, shown
 from ..grafana import GrafanaApiConfig, GrafanaSidecarConfig, LokiDatasourceConfig
 from ..platform import Environment
 from ..stack import NAMESPACED, StackConfig, namespaces_of, shows_dashboards
 from ..traefik import TRAEFIK_DERIVED_FIELD
+from .authorities import unreadable
 from .registry import rule, twice
 
 LONGEST_UID: Final = 40 - len("-services")
@@ -60,12 +60,8 @@ def _derived_fields_differ(stack: StackConfig, _: Environment) -> Iterator[Findi
 
 @rule("grafana")
 def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[Finding]:
-    if not isinstance(stack.grafana, GrafanaApiConfig) or stack.grafana.ca_file is None:
-        return
-    try:
-        certificates.read(stack.grafana.ca_file)
-    except ValueError as error:
-        yield Finding("tracing:grafana.caFile", f"{shown(stack.grafana.ca_file)} {error}")
+    if isinstance(stack.grafana, GrafanaApiConfig):
+        yield from unreadable("tracing:grafana.caFile", stack.grafana.ca_file)
 
 
 @rule("grafana", "kubernetes", *NAMESPACED)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from .. import certificates
 from ..errors import Finding, shown
 from ..object_store import ExternalMinioConfig, ManagedStoreConfig, MinioConfig, ObjectStoreConfig
 from ..platform import Environment
 from ..retention import deletes_live_blocks, retention_days
 from ..stack import StackConfig
+from .authorities import unreadable
 from .registry import rule
 
 
@@ -54,10 +54,7 @@ def _the_admin_endpoint_is_there(stack: StackConfig, _: Environment) -> Iterator
 @rule("object_store")
 def _authorities_can_be_read(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     for key, path in _ca_files(stack.object_store).items():
-        try:
-            certificates.read(path)
-        except ValueError as error:
-            yield Finding(f"tracing:objectStore.{key}", f"{shown(path)} {error}")
+        yield from unreadable(f"tracing:objectStore.{key}", path)
 
 
 def _ca_files(store: ObjectStoreConfig) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from .. import certificates
 from ..errors import Finding, shown
 from ..platform import Environment
 from ..stack import StackConfig
+from .authorities import unreadable
 from .registry import rule
 
 CONTEXTS: Final = ("tracecontext", "b3", "b3multi")
@@ -60,12 +60,8 @@ def _traefik_2_has_only_zipkin(stack: StackConfig, _: Environment) -> Iterator[F
 
 @rule("traefik")
 def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[Finding]:
-    if stack.traefik is None or stack.traefik.ca_file is None:
-        return
-    try:
-        certificates.read(stack.traefik.ca_file)
-    except ValueError as error:
-        yield Finding("tracing:traefik.caFile", f"{shown(stack.traefik.ca_file)} {error}")
+    if stack.traefik is not None:
+        yield from unreadable("tracing:traefik.caFile", stack.traefik.ca_file)
 
 
 @rule("traefik")
