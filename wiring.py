@@ -17,6 +17,7 @@ from components.alerts import Alerts, AlertsArgs
 from components.collector import Collector, CollectorArgs
 from components.contracts import (
     ChartRef,
+    ClusterTls,
     KafkaAccess,
     PlatformMetrics,
     PrometheusOperator,
@@ -27,7 +28,13 @@ from components.contracts import (
     TraceLogFormat,
 )
 from components.demo_app import DemoApp, DemoAppArgs
-from components.external import external_kafka, external_store, loki_ref, prometheus_ref
+from components.external import (
+    cluster_tls,
+    external_kafka,
+    external_store,
+    loki_ref,
+    prometheus_ref,
+)
 from components.grafana import Grafana, GrafanaArgs
 from components.harness import Harness, HarnessArgs
 from components.kafka import Kafka, KafkaArgs
@@ -49,6 +56,7 @@ class Site:
     """By the component's name."""
     namespaces: Namespaces
     prometheus: PrometheusRef | None
+    tls: ClusterTls | None
     opts: ResourceOptions
     """With the provider of the stack's cluster."""
 
@@ -94,6 +102,7 @@ def site(loaded: config.Loaded) -> Site:
         charts=located,
         namespaces=namespaces,
         prometheus=prometheus_ref(stack.prometheus),
+        tls=cluster_tls(stack.tls),
         opts=opts,
     )
 
@@ -111,6 +120,7 @@ def minio(at: Site) -> MinioServer | None:
             root_password=at.loaded.secrets.object_store_root_password,
             cluster=at.stack.kubernetes,
             delete_data=at.stack.delete_data,
+            tls=at.tls,
             operator=at.operator,
         ),
         at.opts,
@@ -169,6 +179,7 @@ def tempo(at: Site, s3: S3Access, broker: KafkaAccess | None) -> Tempo:
             chart=at.charts["tempo"],
             s3=s3,
             kafka=broker,
+            tls=at.tls,
             operator=at.operator,
         ),
         at.opts,
@@ -188,6 +199,7 @@ def collector(at: Site, traces_to: TraceIngest) -> Collector | None:
             chart=at.charts["collector"],
             traces_to=traces_to,
             senders=at.loaded.sender_namespaces,
+            tls=at.tls,
             operator=at.operator,
         ),
         at.opts,

@@ -10,8 +10,11 @@ from pulumi import Input, ResourceOptions
 from config.collector import CollectorConfig
 from config.collector_tiers import Tier, first_tier, gateway_tier
 
+from .ca_bundle import ca_bundle
+from .certificate import certificate
 from .contracts import (
     ChartRef,
+    ClusterTls,
     Endpoint,
     MeshIdentity,
     PrometheusOperator,
@@ -25,6 +28,7 @@ from .contracts import (
 from .release import HelmRelease, helm_release
 from .values.collector import collector_values
 from .values.collector_config import RECEIVER_PORTS
+from .values.collector_tls import CollectorTls
 
 SPAN_METRICS: Final = SpanMetrics(
     calls="traces_span_metrics_calls_total",
@@ -44,6 +48,8 @@ class CollectorArgs:
     namespace: Input[str]
     chart: ChartRef
     traces_to: TraceIngest
+    tls: ClusterTls | None = None
+    """Who signs certificates; the usual authorities if `None`."""
     senders: Sequence[str] = ()
     """Namespaces that a network policy lets send."""
     operator: PrometheusOperator | None = None
@@ -64,6 +70,8 @@ class Collector(pulumi.ComponentResource):
     def __init__(self, name: str, args: CollectorArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Collector", name, None, opts)
         settings, tempo = args.settings, args.traces_to.require_otlp_grpc()
+        files = self._tls(name, args, tempo)
+        ca_certificate = args.tls.ca_certificate if args.tls and settings.tls else None
 
         def tier_release(role: str, tier: Tier, exports_to: Endpoint) -> HelmRelease:
             return helm_release(
@@ -72,7 +80,7 @@ class Collector(pulumi.ComponentResource):
                 release_name=tier.release_name,
                 namespace=args.namespace,
                 values=collector_values(
-                    settings, tier, exports_to, tempo, args.senders, args.operator
+                    settings, tier, exports_to, tempo, files, args.senders, args.operator
                 ),
                 parent=self,
             )
@@ -83,6 +91,8 @@ class Collector(pulumi.ComponentResource):
             exports_to = Endpoint(
                 host=service_host(second.name, second.namespace),
                 port=RECEIVER_PORTS["otlpGrpc"][1],
+                tls=settings.tls is not None,
+                ca_certificate=ca_certificate,
             )
         release = tier_release("", first_tier(settings), exports_to)
 
@@ -91,7 +101,15 @@ class Collector(pulumi.ComponentResource):
         def receiver(kind: str) -> Endpoint | None:
             if kind not in settings.receivers:
                 return None
-            return Endpoint(host=host, port=RECEIVER_PORTS[kind][1], tls=settings.tls is not None)
+            return Endpoint(
+                host=host,
+                port=RECEIVER_PORTS[kind][1],
+                tls=settings.tls is not None,
+                ca_certificate=ca_certificate,
+                client_certificate=(
+                    settings.tls is not None and settings.tls.client_ca_secret_name is not None
+                ),
+            )
 
         self.ingest = TraceIngest(
             otlp_grpc=receiver("otlpGrpc"),
@@ -104,6 +122,43 @@ class Collector(pulumi.ComponentResource):
         self.metrics = scraped(args.operator, settings.namespace, jobs)
         self.traces = _traces(settings)
         self.register_outputs({"host": host})
+
+    def _tls(self, name: str, args: CollectorArgs, tempo: Endpoint) -> CollectorTls:
+        """What the pods of all tiers verify, and what they show."""
+        settings, child = args.settings, ResourceOptions(parent=self)
+        tiers = [first_tier(settings), gateway_tier(settings)]
+        server = client = ca = None
+        if settings.tls is not None:
+            server = certificate(
+                f"{name}-certificate",
+                given=settings.tls.secret_name,
+                secret_name=f"{settings.release_name}-tls",
+                namespace=args.namespace,
+                dns_names=[service_host(t.release_name, args.namespace) for t in tiers if t],
+                tls=args.tls,
+                opts=child,
+            )
+        if tempo.client_certificate:
+            given = settings.client_certificate
+            client = certificate(
+                f"{name}-client-certificate",
+                given=given.secret_name if given else None,
+                secret_name=f"{settings.release_name}-client-tls",
+                namespace=args.namespace,
+                # Nobody calls it by this name: it is who shows the certificate.
+                dns_names=[service_host(settings.release_name, args.namespace)],
+                tls=args.tls,
+                opts=child,
+            )
+        if args.tls is not None and (tempo.tls or (settings.tls and tiers[1])):
+            ca = ca_bundle(
+                f"{name}-ca",
+                object_name=f"{settings.release_name}-ca",
+                namespace=args.namespace,
+                certificate=args.tls.ca_certificate,
+                opts=child,
+            )
+        return CollectorTls(server=server, client=client, ca=ca)
 
 
 def _traces(settings: CollectorConfig) -> TraceMetrics | None:

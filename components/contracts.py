@@ -43,12 +43,37 @@ class ChartRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CertificateIssuer:
+    """What of cert-manager's signs certificates."""
+
+    name: str
+    kind: Literal["Issuer", "ClusterIssuer"]
+    group: str
+    duration: str
+    """How long a certificate is valid, as Go writes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterTls:
+    """Who signs the certificates of servers within the cluster."""
+
+    ca_certificate: str
+    """PEM of the authority."""
+    issuer: CertificateIssuer | None
+    """`None` where the certificates are there already."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """One address of one protocol."""
 
     host: Input[str]
     port: int
     tls: bool = False
+    ca_certificate: str | None = None
+    """PEM of the authority that signed its certificate; the usual ones if `None`."""
+    client_certificate: bool = False
+    """Whether it wants to see a certificate of the same authority."""
 
     @property
     def authority(self) -> Input[str]:
@@ -196,6 +221,9 @@ class TraceQuery:
     url: Input[str]
     streaming: bool = False
     """Whether it sends what it finds as it finds it."""
+    ca_certificate: str | None = None
+    """PEM of the authority that signed its certificate, where it has one; the usual ones if
+    `None`."""
 
 
 @dataclass(frozen=True, kw_only=True)

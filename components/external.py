@@ -4,10 +4,14 @@ from pulumi import Output
 
 from config.certificates import read as read_certificates
 from config.grafana import LokiConfig, PrometheusConfig
+from config.kinds import go_duration
 from config.object_store import ExternalMinioConfig, S3Config
 from config.tempo import Distributed3Config, TempoConfig
+from config.tls import TlsConfig
 
 from .contracts import (
+    CertificateIssuer,
+    ClusterTls,
     KafkaAccess,
     KafkaLogin,
     LokiRef,
@@ -65,6 +69,19 @@ def external_kafka(settings: TempoConfig) -> KafkaAccess | None:
         password_key=kafka.sasl.password_key,
     )
     return KafkaAccess(address=kafka.address, login=login)
+
+
+def cluster_tls(settings: TlsConfig | None) -> ClusterTls | None:
+    """Who signs certificates within the cluster, if the stack names an authority."""
+    if settings is None:
+        return None
+    issuer = settings.issuer and CertificateIssuer(
+        name=settings.issuer.name,
+        kind=settings.issuer.kind,
+        group=settings.issuer.group,
+        duration=go_duration(settings.issuer.duration),
+    )
+    return ClusterTls(ca_certificate=read_certificates(settings.ca_file), issuer=issuer)
 
 
 def loki_ref(settings: LokiConfig | None) -> LokiRef | None:

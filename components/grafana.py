@@ -1,7 +1,7 @@
 """Owns the data sources and dashboards in a Grafana. Needs Tempo's query API, Loki and the log
 formats of what writes to it where there is one, and what there is to see of the platform."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -113,6 +113,7 @@ class Grafana(pulumi.ComponentResource):
                 access_mode="proxy",
                 org_id=organization,
                 json_data_encoded=canonical_json(source.json_data),
+                secure_json_data_encoded=_secret(source.secure_json_data),
                 opts=options,
             )
         if not dashboards:
@@ -173,6 +174,10 @@ class Grafana(pulumi.ComponentResource):
                 },
                 ResourceOptions(parent=self),
             )
+
+
+def _secret(data: Mapping[str, str]) -> Output[str] | None:
+    return Output.secret(canonical_json(data)) if data else None
 
 
 def _dashboards(args: GrafanaArgs) -> list[_Dashboard]:

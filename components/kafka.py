@@ -11,7 +11,7 @@ from config.kafka import KAFKA_OPERATOR, KafkaClusterConfig
 from config.tempo import KafkaConfig
 
 from .contracts import ChartRef, KafkaAccess, KafkaLogin, joined, service_host
-from .kubernetes_object import KubernetesObject, object_metadata
+from .kubernetes_object import WAIT_READY, KubernetesObject, object_metadata
 from .release import helm_release
 from .values.kafka import (
     LISTENER_PORT,
@@ -30,10 +30,6 @@ _PASSWORD_KEY: Final = "password"
 
 _LOGIN_SECRET: Final = "tempo-kafka-login"
 """Not named after the cluster: a rename of that is refused, and must not have changed these."""
-
-_READY: Final = {"pulumi.com/waitFor": "condition=Ready"}
-"""Annotation: without it an update goes on as soon as the object is accepted, and Tempo's pods
-would be waited for while there is no Kafka yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +86,7 @@ class Kafka(pulumi.ComponentResource):
                     "apiVersion": _API_VERSION,
                     "kind": kind,
                     "metadata": object_metadata(
-                        object_name, args.namespace, labels or None, _READY if ready else None
+                        object_name, args.namespace, labels or None, WAIT_READY if ready else None
                     ),
                     "spec": spec,
                 },

@@ -13,6 +13,10 @@ _CONTENTS: Final = ("data", "stringData")
 SKIP_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
 """Annotation for what only gets ready by something that is made later, or not by this stack."""
 
+WAIT_READY: Final = {"pulumi.com/waitFor": "condition=Ready"}
+"""Annotation for an object of a kind that the provider does not know: without it the object is done
+once the API server has it, and what needs it fails."""
+
 FORCE: Final = {"pulumi.com/patchForce": "true"}
 """Annotation for what others may have written first: without it their fields are conflicts."""
 

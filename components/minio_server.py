@@ -14,7 +14,9 @@ from config.platform import KubernetesConfig
 from port_forward import PortForward
 
 from .ca_bundle import ca_bundle
+from .certificate import certificate
 from .contracts import (
+    ClusterTls,
     PrometheusOperator,
     Scraped,
     StoreAdmin,
@@ -50,6 +52,8 @@ class MinioServerArgs:
     """The cluster, for reaching the server through `kubectl port-forward`."""
     delete_data: bool
     """Allow what deletes the servers or their volumes."""
+    tls: ClusterTls | None = None
+    """Who signs certificates; the usual authorities if `None`."""
     operator: PrometheusOperator | None = None
     """Who is to ask for metrics; they are open then."""
 
@@ -130,18 +134,31 @@ class MinioServer(pulumi.ComponentResource):
             )
             for index in range(settings.replicas)
         ]
-        certificate = _certificate(settings)
+        authority = _authority(settings, args.tls)
         ca = (
             ca_bundle(
                 f"{name}-ca",
                 object_name=f"{settings.name}-ca",
                 namespace=args.namespace,
-                certificate=certificate,
+                certificate=authority,
                 opts=child,
             )
-            if certificate is not None
+            if authority is not None
             else None
         )
+        tls_secret = None
+        if settings.tls is not None:
+            own = service_host(settings.name, args.namespace)
+            pool = service_host(f"*.{settings.name}-headless", args.namespace)
+            tls_secret = certificate(
+                f"{name}-certificate",
+                given=settings.tls.secret_name,
+                secret_name=f"{settings.name}-tls",
+                namespace=args.namespace,
+                dns_names=[own] if settings.replicas == 1 else [own, pool],
+                tls=args.tls,
+                opts=child,
+            )
         server = add(
             "server",
             "StatefulSet",
@@ -169,6 +186,7 @@ class MinioServer(pulumi.ComponentResource):
                     child,
                 ),
                 ca=ca,
+                tls_secret=tls_secret,
                 metrics=args.operator is not None,
             ),
         )
@@ -207,17 +225,19 @@ class MinioServer(pulumi.ComponentResource):
             endpoint=joined(host, ":", S3_PORT),
             insecure=settings.tls is None,
             path_style=True,
-            ca_certificate=certificate,
+            ca_certificate=authority,
             admin=_admin(args, server, self.root_password),
         )
         self.register_outputs({"endpoint": self.server.endpoint})
 
 
-def _certificate(settings: MinioConfig) -> str | None:
+def _authority(settings: MinioConfig, tls: ClusterTls | None) -> str | None:
     """The authority that signed the servers' certificate, if it is not one of the usual ones."""
-    if settings.tls is None or settings.tls.ca_file is None:
+    if settings.tls is None:
         return None
-    return read_certificates(settings.tls.ca_file)
+    if settings.tls.ca_file is not None:
+        return read_certificates(settings.tls.ca_file)
+    return tls.ca_certificate if tls else None
 
 
 def minio_forward(settings: MinioConfig, cluster: KubernetesConfig) -> PortForward:

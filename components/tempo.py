@@ -15,8 +15,11 @@ from config.tempo import (
     TempoConfig,
 )
 
+from .ca_bundle import ca_bundle
+from .certificate import certificate
 from .contracts import (
     ChartRef,
+    ClusterTls,
     Endpoint,
     KafkaAccess,
     MeshIdentity,
@@ -32,14 +35,19 @@ from .contracts import (
     service_host,
 )
 from .release import helm_release
+from .values.tempo import PodNeeds
 from .values.tempo_distributed import tempo_2_values, tempo_3_values
 from .values.tempo_monolithic import tempo_monolithic_values
+from .values.tempo_tls import TempoTls
 
 OTLP_GRPC_PORT: Final = 4317
 OTLP_HTTP_PORT: Final = 4318
 ZIPKIN_PORT: Final = 9411
 QUERY_PORT: Final = 3200
 GATEWAY_PORT: Final = 80
+
+SERVICES: Final = ("distributor", "query-frontend", "gateway")
+"""The roles whose Services others than Tempo itself call."""
 
 SPAN_METRICS: Final = SpanMetrics(
     calls="traces_spanmetrics_calls_total",
@@ -61,6 +69,8 @@ class TempoArgs:
     s3: S3Access
     kafka: KafkaAccess | None
     """`None` for a profile that needs no Kafka."""
+    tls: ClusterTls | None = None
+    """Who signs certificates; only needed where Tempo has TLS."""
     operator: PrometheusOperator | None = None
     """Who is to ask for metrics."""
 
@@ -77,25 +87,32 @@ class Tempo(pulumi.ComponentResource):
     def __init__(self, name: str, args: TempoArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Tempo", name, None, opts)
         settings = args.settings
+        tls = self._tls(name, args)
         release = helm_release(
             f"{name}-release",
             chart=args.chart,
             release_name=settings.release_name,
             namespace=args.namespace,
-            values=_values(settings, args),
+            values=_values(settings, args, PodNeeds(s3=args.s3, tls=tls)),
             parent=self,
             depends_on=[*args.s3.ready, *(args.kafka.ready if args.kafka else ())],
         )
 
+        ca_certificate = args.tls.ca_certificate if args.tls and tls else None
+
         def service(role: str) -> Input[str]:
-            # A monolithic Tempo has one Service for everything.
-            suffix = "" if isinstance(settings, MonolithicConfig) else f"-{role}"
-            return service_host(joined(release.name, suffix), release.namespace)
+            return _service(settings, release.name, release.namespace, role)
 
         def receiver(kind: str, port: int) -> Endpoint | None:
             if kind not in settings.receivers:
                 return None
-            return Endpoint(host=service("distributor"), port=port)
+            return Endpoint(
+                host=service("distributor"),
+                port=port,
+                tls=tls is not None,
+                ca_certificate=ca_certificate,
+                client_certificate=tls is not None and tls.client_certificates,
+            )
 
         self.ingest = TraceIngest(
             otlp_grpc=receiver("otlpGrpc", OTLP_GRPC_PORT),
@@ -104,12 +121,11 @@ class Tempo(pulumi.ComponentResource):
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
         )
         gateway = isinstance(settings, DistributedConfig) and settings.gateway is not None
-        api = (
-            Endpoint(host=service("gateway"), port=GATEWAY_PORT)
-            if gateway
-            else Endpoint(host=service("query-frontend"), port=QUERY_PORT)
+        role, port = ("gateway", GATEWAY_PORT) if gateway else ("query-frontend", QUERY_PORT)
+        api = Endpoint(host=service(role), port=port, tls=tls is not None)
+        self.query = TraceQuery(
+            url=api.url(), streaming=settings.streaming, ca_certificate=ca_certificate
         )
-        self.query = TraceQuery(url=api.url(), streaming=settings.streaming)
         # The charts label what they let Prometheus ask: by namespace and microservice, or by the
         # one Service.
         monolithic = isinstance(settings, MonolithicConfig)
@@ -122,17 +138,60 @@ class Tempo(pulumi.ComponentResource):
         self.traces = _traces(settings)
         self.register_outputs({"queryUrl": self.query.url})
 
+    def _tls(self, name: str, args: TempoArgs) -> TempoTls | None:
+        """The certificate for every name that Tempo is called by, and its authority."""
+        settings, child = args.settings, ResourceOptions(parent=self)
+        if settings.tls is None:
+            return None
+        if args.tls is None:
+            raise ValueError("a Tempo with TLS needs the authority of its certificate")
 
-def _values(settings: TempoConfig, args: TempoArgs) -> dict[str, Any]:
+        def service(role: str) -> Input[str]:
+            return _service(settings, settings.release_name, args.namespace, role)
+
+        own = service_host(settings.release_name, args.namespace)
+        roles = () if isinstance(settings, MonolithicConfig) else SERVICES
+        return TempoTls(
+            secret_name=certificate(
+                f"{name}-certificate",
+                given=settings.tls.secret_name,
+                secret_name=f"{settings.release_name}-tls",
+                namespace=args.namespace,
+                dns_names=[own, *map(service, roles)],
+                tls=args.tls,
+                opts=child,
+            ),
+            ca=ca_bundle(
+                f"{name}-ca",
+                object_name=f"{settings.release_name}-ca",
+                namespace=args.namespace,
+                certificate=args.tls.ca_certificate,
+                opts=child,
+            ),
+            server_name=own,
+            client_certificates=settings.tls.client_certificates,
+        )
+
+
+def _service(
+    settings: TempoConfig, release: Input[str], namespace: Input[str], role: str
+) -> Input[str]:
+    """The name of the Service of one of Tempo's roles."""
+    # A monolithic Tempo has one Service for everything.
+    suffix = "" if isinstance(settings, MonolithicConfig) else f"-{role}"
+    return service_host(joined(release, suffix), namespace)
+
+
+def _values(settings: TempoConfig, args: TempoArgs, pod: PodNeeds) -> dict[str, Any]:
     match settings:
         case Distributed2Config():
-            return tempo_2_values(settings, args.s3, args.operator)
+            return tempo_2_values(settings, pod, args.operator)
         case Distributed3Config():
             if args.kafka is None:
                 raise ValueError("Tempo 3 as microservices needs a Kafka")
-            return tempo_3_values(settings, args.s3, args.kafka, args.operator)
+            return tempo_3_values(settings, pod, args.kafka, args.operator)
         case MonolithicConfig():
-            return tempo_monolithic_values(settings, args.s3, args.operator)
+            return tempo_monolithic_values(settings, pod, args.operator)
 
 
 def _traces(settings: TempoConfig) -> TraceMetrics | None:

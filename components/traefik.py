@@ -40,7 +40,10 @@ class Traefik(pulumi.ComponentResource):
         settings = args.settings
         self.log_format = LOG_FORMATS[settings.version]
         self.values = None
-        ca = None if settings.ca_file is None else read_certificates(settings.ca_file)
+        endpoint = args.traces_to.otlp_grpc or args.traces_to.otlp_http
+        ca = endpoint.ca_certificate if endpoint else None
+        if settings.ca_file is not None:
+            ca = read_certificates(settings.ca_file)
         if settings.install == "values":
             text = as_yaml(argument_values(settings, args.traces_to, ca))
             self.values = Output.concat(LISTS_ARE_REPLACED, text)

@@ -7,6 +7,7 @@ from pulumi import Input, ResourceOptions
 
 from config.vulture import VultureConfig
 
+from .ca_bundle import ca_bundle
 from .contracts import TraceIngest, TraceQuery
 from .kubernetes_object import KubernetesObject, object_metadata
 from .values.vulture import cron_job_spec
@@ -29,13 +30,22 @@ class Vulture(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: VultureArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Vulture", name, None, opts)
+        ca = None
+        if args.query.ca_certificate is not None:
+            ca = ca_bundle(
+                f"{name}-ca",
+                object_name=f"{args.settings.name}-ca",
+                namespace=args.namespace,
+                certificate=args.query.ca_certificate,
+                opts=ResourceOptions(parent=self),
+            )
         job = KubernetesObject(
             f"{name}-schedule",
             {
                 "apiVersion": "batch/v1",
                 "kind": "CronJob",
                 "metadata": object_metadata(args.settings.name, args.namespace),
-                "spec": cron_job_spec(args.settings, args.traces_to, args.query),
+                "spec": cron_job_spec(args.settings, args.traces_to, args.query, ca),
             },
             ResourceOptions(parent=self),
         )

@@ -18,6 +18,7 @@ from .kinds import (
     Url,
 )
 from .platform import AutoscalingConfig, ComputeResources
+from .tls import ClientCertificateConfig, ServerCertificateConfig
 
 ATTRIBUTE_VALUE_MAX: Final = 256
 """Characters that the collector reads of a value in OTEL_RESOURCE_ATTRIBUTES, percent-encoded."""
@@ -172,13 +173,15 @@ class RedactionConfig(Section):
     """Names beside these, such as session-id. Upper and lower case, - and _ are the same."""
 
 
-class ReceiverTlsConfig(Section):
-    """TLS of everything that applications send to."""
+class ReceiverTlsConfig(ServerCertificateConfig):
+    """TLS of everything that applications send to, and of the way from tier to tier.
 
-    secret_name: DnsLabel
-    """Secret of type kubernetes.io/tls (tls.crt, tls.key), in the collector's namespace, that is
-    there already. Its certificate is for the Service's full name (by default
-    opentelemetry-collector.otel.svc.cluster.local), from an authority that the senders trust."""
+    The certificate is for the full name of each tier's Service (by default
+    opentelemetry-collector.otel.svc.cluster.local and, with a second tier,
+    opentelemetry-collector-gateway.otel.svc.cluster.local), from an authority that the senders
+    trust.
+    """
+
     client_ca_secret_name: DnsLabel | None = None
     """Secret with the authority of the senders' own certificates (ca.crt): who has none is refused
     (mTLS)."""
@@ -238,6 +241,7 @@ class CollectorConfig(Section):
     )
     """Protocols that applications may use; nothing else is open."""
     tls: ReceiverTlsConfig | None = None
+    client_certificate: ClientCertificateConfig | None = None
     queue: QueueConfig = QueueConfig()
     sampling: Sampling | None = None
     metrics: SpanMetricsConfig | None = None

@@ -18,6 +18,7 @@ from .kinds import (
     StatefulSetName,
 )
 from .platform import ComputeResources, IngressConfig
+from .tls import ServerCertificateConfig
 
 LARGEST_POOL = 16
 """Servers, of one drive each, that form one erasure set (MinIO's documentation, "Erasure
@@ -104,18 +105,17 @@ def _servers(count: int) -> int:
     return count
 
 
-class ServerTlsConfig(Section):
-    """TLS of the in-cluster server, with a certificate from a Secret that is there already.
+class ServerTlsConfig(ServerCertificateConfig):
+    """TLS of the in-cluster server.
 
     The certificate needs the name `<name>.<namespace>.svc.cluster.local`, and with more than one
     server also `*.<name>-headless.<namespace>.svc.cluster.local`.
     """
 
-    secret_name: DnsLabel
-    """Secret of type kubernetes.io/tls, in the server's namespace; cert-manager writes such."""
     ca_file: NonEmpty | None = None
     """PEM file, relative to the project, with the CA that signed the certificate: Tempo and the
-    servers verify against it. The usual public CAs if not given."""
+    servers verify against it. `tracing:tls.caFile` if not given, or the usual public CAs without
+    that."""
 
 
 class MinioConfig(ManagedStoreConfig):

@@ -1,6 +1,6 @@
 """The whole configuration of a stack: one field for each `tracing:` key."""
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -10,10 +10,12 @@ from .demo_app import DemoAppConfig
 from .grafana import GrafanaConfig, LokiConfig, PrometheusConfig
 from .harness import HarnessConfig
 from .kafka import KafkaClusterConfig
+from .kinds import NonEmpty
 from .linkerd import LinkerdConfig
 from .object_store import MinioConfig, ObjectStoreConfig
 from .platform import ChartsConfig, Environment, KubernetesConfig
 from .tempo import Distributed2Config, TempoConfig
+from .tls import Hop, TlsConfig
 from .traefik import TraefikConfig
 from .vulture import VultureConfig
 
@@ -38,8 +40,12 @@ class StackConfig(Section):
     """Take over Kubernetes objects and a bucket that are there already under the stack's names but
     not in its state, such as volumes that an earlier stack left behind. Without it they are an
     error. Remove it after the update."""
+    allow_insecure: dict[Hop | Literal["all"], NonEmpty] = Field(default_factory=dict)
+    """Hops that may go without TLS outside `dev`, each with the reason; `all` for every one of
+    them. Whoever reviews the stack reads it."""
     kubernetes: KubernetesConfig = KubernetesConfig()
     charts: ChartsConfig = ChartsConfig()
+    tls: TlsConfig | None = None
     object_store: ObjectStoreConfig = MinioConfig()
     kafka: KafkaClusterConfig | None = None
     tempo: TempoConfig = Distributed2Config()

@@ -21,6 +21,7 @@ from .kinds import (
 )
 from .platform import AutoscalingConfig, ComputeResources
 from .profiles import refused_keys
+from .tls import TempoTlsConfig
 
 
 def _no_opencensus(value: object) -> object:
@@ -211,6 +212,7 @@ class ProfileConfig(Section):
     receivers: tuple[TempoReceiver, ...] = ("otlpGrpc", "otlpHttp")
     """Protocols that Tempo accepts."""
     log_received_spans: LogReceivedSpansConfig = LogReceivedSpansConfig()
+    tls: TempoTlsConfig | None = None
     streaming: bool = False
     """Show the results of a search while Tempo is still searching; Grafana is told as well."""
     limits: LimitsConfig | None = None

@@ -34,7 +34,8 @@ class TraefikConfig(Section):
     """OTLP over gRPC or HTTP; only for version 3."""
     ca_file: NonEmpty | None = None
     """PEM file, relative to the project, with the authority of the certificate that spans are sent
-    to (`tracing:collector.tls`); the usual authorities if not given. Only for version 3."""
+    to (`tracing:collector.tls`); `tracing:tls.caFile`, or the usual authorities, if not given.
+    Only for version 3."""
     sample_rate: Ratio = 1.0
     """Part of the requests to trace, 0 to 1. Version 3 decides by the trace's id alone, whatever
     the caller had decided."""

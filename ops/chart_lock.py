@@ -38,10 +38,17 @@ HANDED_ON: Mapping[str, Mapping[str, str]] = {
         "service.clusterIP": "read by the Service's template; None makes it headless",
         "service.enabled": "commented out in values.yaml; in daemonset mode the Service needs it",
     },
+    "tempo": {
+        "tempo.livenessProbe.httpGet": "written into the pod as it is",
+        "tempo.readinessProbe.httpGet": "written into the pod as it is",
+    },
     "tempo-distributed": {
         "backendWorker.maxUnavailable": "read by the PodDisruptionBudget of Tempo 3's worker",
         "backendWorker.podDisruptionBudget": "the same",
         "compactor.topologySpreadConstraints": "read by the Deployment of Tempo 2's compactor",
+        "gateway.readinessProbe.httpGet": "written into the pod as it is",
+        "tempo.livenessProbe.httpGet": "written into the pods as it is",
+        "tempo.readinessProbe.httpGet": "written into the pods as it is",
         "storage.trace.s3": "copied into Tempo's own `storage` block; the default backend is local",
     },
     "traefik": {

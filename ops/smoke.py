@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
             held,
             Patience(arguments.timeout, progress.still),
             tenant=arguments.tenant,
-            ca_file=arguments.ca_file,
+            ca_file=arguments.ca_file or target.ca_file,
             store=not arguments.no_store,
         )
         hops = journey.hops()

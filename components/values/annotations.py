@@ -8,3 +8,6 @@ Kubernetes rolls out, a changed Secret is not."""
 
 CA_ANNOTATION: Final = "tracing/ca-version"
 """The same for the certificates of authorities that a pod reads when it starts."""
+
+AUTHORITY_ANNOTATION: Final = "tracing/authority-version"
+"""The same for the authority of the cluster's own TLS."""

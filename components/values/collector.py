@@ -9,15 +9,15 @@ from config.collector_tiers import Tier, size
 from config.kinds import split_image
 
 from ..contracts import Endpoint, PrometheusOperator
+from .annotations import AUTHORITY_ANNOTATION
 from .collector_config import (
-    CLIENT_CA_PATH,
     METRICS_PORT,
     RECEIVER_PORTS,
     STORAGE_PATH,
-    TLS_PATH,
     UDP_RECEIVERS,
     collector_config,
 )
+from .collector_tls import CA_PATH, CollectorTls, tls_secrets
 from .resources import compute_resources
 
 CHART_LABEL: Final = "opentelemetry-collector"
@@ -35,6 +35,7 @@ def collector_values(
     tier: Tier,
     exports_to: Endpoint,
     tempo: Endpoint,
+    tls: CollectorTls,
     senders: Sequence[str] = (),
     operator: PrometheusOperator | None = None,
 ) -> dict[str, Any]:
@@ -58,8 +59,10 @@ def collector_values(
         # receivers: what stands here is the whole configuration.
         "alternateConfig": collector_config(settings, tier, exports_to, tempo),
         **_pods(tier),
-        **_volumes(settings, tier),
+        **_volumes(settings, tier, tls),
     }
+    if tls.ca is not None:
+        values["podAnnotations"] = {AUTHORITY_ANNOTATION: tls.ca.version}
     if tier.is_first:
         values["clusterRole"] = _CLUSTER_ROLE
         if settings.resource_attributes:
@@ -149,7 +152,7 @@ def _labels(release_name: str) -> dict[str, str]:
     }
 
 
-def _volumes(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
+def _volumes(settings: CollectorConfig, tier: Tier, tls: CollectorTls) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = []
     mounts: list[dict[str, Any]] = [{"name": "queue", "mountPath": STORAGE_PATH}]
     values: dict[str, Any] = {}
@@ -183,13 +186,12 @@ def _volumes(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
             ]
         }
         values["podSecurityContext"] = {"fsGroup": GROUP}
-    if tier.is_first and settings.tls is not None:
-        secrets = {"tls": (settings.tls.secret_name, TLS_PATH)}
-        if settings.tls.client_ca_secret_name is not None:
-            secrets["client-ca"] = (settings.tls.client_ca_secret_name, CLIENT_CA_PATH)
-        for name, (secret, path) in secrets.items():
-            volumes.append({"name": name, "secret": {"secretName": secret}})
-            mounts.append({"name": name, "mountPath": path, "readOnly": True})
+    for name, (secret, path) in tls_secrets(settings, tier, tls).items():
+        volumes.append({"name": name, "secret": {"secretName": secret}})
+        mounts.append({"name": name, "mountPath": path, "readOnly": True})
+    if tls.ca is not None:
+        volumes.append({"name": "ca", "configMap": {"name": tls.ca.config_map}})
+        mounts.append({"name": "ca", "mountPath": CA_PATH, "readOnly": True})
     if volumes:
         values["extraVolumes"] = volumes
     return {**values, "extraVolumeMounts": mounts}

@@ -18,6 +18,7 @@ from config.collector_tiers import Tier, needs_whole_traces
 
 from ..contracts import Endpoint
 from .collector_sampling import literal, sampling_processor
+from .collector_tls import client_tls, server_tls, telemetry_tls
 
 HEALTH_CHECK_PORT: Final = 13133
 """The chart's probes ask this port."""
@@ -39,8 +40,6 @@ UDP_RECEIVERS: Final = frozenset({"jaegerThriftCompact", "jaegerThriftBinary"})
 
 STORAGE: Final = "file_storage/queue"
 STORAGE_PATH: Final = "/var/lib/otelcol/queue"
-TLS_PATH: Final = "/etc/otelcol/tls"
-CLIENT_CA_PATH: Final = "/etc/otelcol/client-ca"
 
 MESSAGE_MAX: Final = 4 * 2**20
 """Bytes of a message that gRPC takes by default, at our receivers as at Tempo's."""
@@ -91,7 +90,7 @@ def collector_config(
 
     `exports_to` is Tempo or the next tier; `tempo` is where the collector's own spans go.
     """
-    receivers = _receivers(settings) if tier.is_first else _gateway_receivers()
+    receivers = _receivers(settings, tier) if tier.is_first else _gateway_receivers(settings, tier)
     processors = {"memory_limiter": _memory_limiter()}
     if tier.is_first:
         processors |= _first_processors(settings, tier)
@@ -145,8 +144,8 @@ def _listen(port: int) -> str:
     return f"0.0.0.0:{port}"
 
 
-def _receivers(settings: CollectorConfig) -> dict[str, Any]:
-    tls = _server_tls(settings)
+def _receivers(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
+    tls = server_tls(settings, tier)
 
     def protocol(name: str, **more: Any) -> dict[str, Any]:
         secured = {} if name in UDP_RECEIVERS else tls
@@ -182,22 +181,9 @@ _KEEPALIVE: Final = {
 }
 
 
-def _gateway_receivers() -> dict[str, Any]:
-    return {"otlp": {"protocols": {"grpc": {"endpoint": _listen(RECEIVER_PORTS["otlpGrpc"][1])}}}}
-
-
-def _server_tls(settings: CollectorConfig) -> dict[str, Any]:
-    if settings.tls is None:
-        return {}
-    files = {
-        "cert_file": f"{TLS_PATH}/tls.crt",
-        "key_file": f"{TLS_PATH}/tls.key",
-        # A renewed certificate is taken without a restart.
-        "reload_interval": "5m",
-    }
-    if settings.tls.client_ca_secret_name is not None:
-        files["client_ca_file"] = f"{CLIENT_CA_PATH}/ca.crt"
-    return {"tls": files}
+def _gateway_receivers(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
+    grpc = {"endpoint": _listen(RECEIVER_PORTS["otlpGrpc"][1]), **server_tls(settings, tier)}
+    return {"otlp": {"protocols": {"grpc": grpc}}}
 
 
 def _memory_limiter() -> dict[str, Any]:
@@ -328,13 +314,9 @@ def _resilience(tier: Tier) -> dict[str, Any]:
 def _exporter(settings: CollectorConfig, tier: Tier, to: Endpoint) -> tuple[str, dict[str, Any]]:
     """The name of the exporter that traces leave by, and the exporters with it."""
     if tier.is_last or not needs_whole_traces(settings):
-        exporter = {"endpoint": to.authority, **_client_tls(to), **_resilience(tier)}
+        exporter = {"endpoint": to.authority, **client_tls(to), **_resilience(tier)}
         return "otlp_grpc", {"otlp_grpc": exporter}
     return "load_balancing", {"load_balancing": _load_balancing(tier, to)}
-
-
-def _client_tls(endpoint: Endpoint) -> dict[str, Any]:
-    return {"tls": {"insecure": not endpoint.tls}}
 
 
 def _load_balancing(tier: Tier, to: Endpoint) -> dict[str, Any]:
@@ -350,7 +332,8 @@ def _load_balancing(tier: Tier, to: Endpoint) -> dict[str, Any]:
         **_resilience(tier),
         "protocol": {
             "otlp": {
-                **_client_tls(to),
+                # Each pod is called by its address, which is in no certificate.
+                **client_tls(to, to.host),
                 "timeout": "10s",
                 "retry_on_failure": {"enabled": False},
                 "sending_queue": {"enabled": False},
@@ -399,7 +382,7 @@ def _telemetry(settings: CollectorConfig, tempo: Endpoint) -> dict[str, Any]:
     }
     rate = settings.telemetry.trace_sample_rate
     if rate > 0:
-        to = {"protocol": "grpc", "endpoint": tempo.url(), "insecure": not tempo.tls}
+        to = {"protocol": "grpc", "endpoint": tempo.url(), **telemetry_tls(tempo)}
         # Not to the collector itself, which would trace the taking in of its own spans for ever.
         telemetry["traces"] = {
             "processors": [{"batch": {"exporter": {"otlp": to}}}],

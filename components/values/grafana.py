@@ -6,7 +6,7 @@ key that it would answer differently shows as a change in every preview.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from pulumi import Input, Output
@@ -29,6 +29,8 @@ class DataSource:
     uid: str
     url: Input[str]
     json_data: Mapping[str, Any]
+    secure_json_data: Mapping[str, str] = field(default_factory=dict)
+    """What Grafana takes and never gives away again."""
 
 
 def tempo_data_source(
@@ -57,8 +59,17 @@ def tempo_data_source(
     if prometheus is not None:
         data["serviceMap"] = {"datasourceUid": prometheus.datasource_uid}
         data["tracesToMetrics"] = {"datasourceUid": prometheus.datasource_uid}
+    secure = {}
+    if query.ca_certificate is not None:
+        data["tlsAuthWithCACert"] = True
+        secure["tlsCACert"] = query.ca_certificate
     return DataSource(
-        kind="tempo", name=settings.name, uid=settings.uid, url=query.url, json_data=data
+        kind="tempo",
+        name=settings.name,
+        uid=settings.uid,
+        url=query.url,
+        json_data=data,
+        secure_json_data=secure,
     )
 
 
@@ -130,4 +141,5 @@ def _provisioned(source: DataSource, organization: int | None) -> dict[str, Any]
         "editable": False,
         **({} if organization is None else {"orgId": organization}),
         "jsonData": dict(source.json_data),
+        **({"secureJsonData": secure} if (secure := dict(source.secure_json_data)) else {}),
     }

@@ -34,6 +34,7 @@ def minio_spec(
     root_version: Input[str],
     ca: CaBundle | None,
     metrics: bool,
+    tls_secret: Input[str] | None = None,
 ) -> dict[str, Any]:
     """The `spec` of the servers' StatefulSet: one volume each, nothing they do not need.
 
@@ -62,7 +63,7 @@ def minio_spec(
                 },
                 **_spread(settings, labels),
                 "containers": [_container(settings, namespace, headless, root_secret, metrics)],
-                "volumes": [{"name": "tmp", "emptyDir": {}}, *_certificates(settings, ca)],
+                "volumes": [{"name": "tmp", "emptyDir": {}}, *_certificates(tls_secret, ca)],
             },
         },
         "volumeClaimTemplates": [
@@ -235,13 +236,13 @@ def _container(
     }
 
 
-def _certificates(settings: MinioConfig, ca: CaBundle | None) -> list[dict[str, Any]]:
+def _certificates(tls_secret: Input[str] | None, ca: CaBundle | None) -> list[dict[str, Any]]:
     """The server's own certificate and the authority's, under the names that MinIO looks for."""
-    if settings.tls is None:
+    if tls_secret is None:
         return []
     own = {
         "secret": {
-            "name": settings.tls.secret_name,
+            "name": tls_secret,
             "items": [
                 {"key": "tls.crt", "path": "public.crt"},
                 {"key": "tls.key", "path": "private.key"},

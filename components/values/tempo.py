@@ -1,13 +1,15 @@
 """What the charts of all profiles of Tempo are told alike."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from config.platform import ComputeResources
 from config.tempo import MetricsGeneratorConfig
 
 from ..contracts import S3Access
-from .annotations import CA_ANNOTATION, VERSION_ANNOTATION
+from .annotations import AUTHORITY_ANNOTATION, CA_ANNOTATION, VERSION_ANNOTATION
 from .resources import compute_resources
+from .tempo_tls import TempoTls, mounts, probe_scheme, volumes
 
 CA_PATH: Final = "/etc/store-ca"
 
@@ -22,6 +24,19 @@ each time anew."""
 RETRY_AFTER: Final = {"retry_after_on_resource_exhausted": "5s"}
 """The distributor's answer to who is over a limit. By default it is one that OTLP's rules (and so
 the collector) take for final: what is sent at once after an outage would be dropped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodNeeds:
+    """What every pod of Tempo is given."""
+
+    s3: S3Access
+    tls: TempoTls | None = None
+
+
+def alive_probe(tls: TempoTls | None) -> dict[str, Any]:
+    """The liveness probe of Tempo's processes; the chart has the other fields."""
+    return {"httpGet": {"path": ALIVE_PATH, **probe_scheme(tls)}}
 
 
 def s3_block(s3: S3Access) -> dict[str, Any]:
@@ -47,26 +62,27 @@ def remote_write(settings: MetricsGeneratorConfig) -> dict[str, Any]:
     return {"url": settings.remote_write_url, "send_exemplars": True}
 
 
-def pod_annotations(s3: S3Access) -> dict[str, Any]:
-    """What restarts a pod of Tempo's when the store's keys or authority are others."""
-    annotations = {VERSION_ANNOTATION: s3.secret_version}
-    if s3.ca is not None:
-        annotations[CA_ANNOTATION] = s3.ca.version
+def pod_annotations(pod: PodNeeds) -> dict[str, Any]:
+    """What restarts a pod of Tempo's when the store's keys or an authority are others."""
+    annotations = {VERSION_ANNOTATION: pod.s3.secret_version}
+    if pod.s3.ca is not None:
+        annotations[CA_ANNOTATION] = pod.s3.ca.version
+    if pod.tls is not None:
+        annotations[AUTHORITY_ANNOTATION] = pod.tls.ca.version
     return annotations
 
 
-def ca_volumes(s3: S3Access) -> list[dict[str, Any]]:
-    """The volume with the store's authority, if it has one of its own."""
-    if s3.ca is None:
-        return []
-    return [{"name": "store-ca", "configMap": {"name": s3.ca.config_map}}]
+def pod_volumes(pod: PodNeeds) -> list[dict[str, Any]]:
+    """The volumes with the store's authority, if it has one of its own, and with Tempo's TLS."""
+    ca = pod.s3.ca
+    of_store = [] if ca is None else [{"name": "store-ca", "configMap": {"name": ca.config_map}}]
+    return [*of_store, *volumes(pod.tls)]
 
 
-def ca_mounts(s3: S3Access) -> list[dict[str, Any]]:
-    """Where `ca_volumes` is mounted."""
-    if s3.ca is None:
-        return []
-    return [{"name": "store-ca", "mountPath": CA_PATH, "readOnly": True}]
+def pod_mounts(pod: PodNeeds) -> list[dict[str, Any]]:
+    """Where `pod_volumes` are mounted."""
+    ca = {"name": "store-ca", "mountPath": CA_PATH, "readOnly": True}
+    return [*([] if pod.s3.ca is None else [ca]), *mounts(pod.tls)]
 
 
 def keys_from_secret(s3: S3Access) -> list[dict[str, Any]]:
@@ -75,15 +91,15 @@ def keys_from_secret(s3: S3Access) -> list[dict[str, Any]]:
 
 
 def workload(
-    s3: S3Access, resources: ComputeResources, replicas: int | None = None
+    pod: PodNeeds, resources: ComputeResources, replicas: int | None = None
 ) -> dict[str, Any]:
     """One microservice. `replicas` is `None` where the chart knows one number only."""
     # Not `global.extraEnvFrom`, which hands the store's keys to memcached and to the gateway's
     # nginx as well.
     values: dict[str, Any] = {} if replicas is None else {"replicas": replicas}
-    values |= {"extraEnvFrom": keys_from_secret(s3), "podAnnotations": pod_annotations(s3)}
-    if s3.ca is not None:
-        values |= {"extraVolumes": ca_volumes(s3), "extraVolumeMounts": ca_mounts(s3)}
+    values |= {"extraEnvFrom": keys_from_secret(pod.s3), "podAnnotations": pod_annotations(pod)}
+    if pod_volumes(pod):
+        values |= {"extraVolumes": pod_volumes(pod), "extraVolumeMounts": pod_mounts(pod)}
     if compute := compute_resources(resources):
         values["resources"] = compute
     return values

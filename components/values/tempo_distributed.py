@@ -7,15 +7,24 @@ from config.tempo import (
     Distributed2Config,
     Distributed3Config,
     DistributedConfig,
-    GatewayConfig,
     MetricsGeneratorConfig,
     ScaledWorkloadConfig,
 )
 
-from ..contracts import KafkaAccess, KafkaLogin, PrometheusOperator, S3Access
+from ..contracts import KafkaAccess, KafkaLogin, PrometheusOperator
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
-from .tempo import ALIVE_PATH, EXPAND, RETRY_AFTER, remote_write, s3_block, workload
+from .tempo import (
+    EXPAND,
+    RETRY_AFTER,
+    PodNeeds,
+    alive_probe,
+    remote_write,
+    s3_block,
+    workload,
+)
+from .tempo_gateway import gateway_values
+from .tempo_tls import TempoTls, clients, gossip, listening, probe_scheme, receiver
 
 SASL_USERNAME: Final = "KAFKA_SASL_USERNAME"
 SASL_PASSWORD: Final = "KAFKA_SASL_PASSWORD"
@@ -30,22 +39,22 @@ GRACE_SECONDS: Final = 60
 
 
 def tempo_2_values(
-    settings: Distributed2Config, s3: S3Access, operator: PrometheusOperator | None = None
+    settings: Distributed2Config, pod: PodNeeds, operator: PrometheusOperator | None = None
 ) -> dict[str, Any]:
     """Values of the Helm release of Tempo 2 as microservices."""
-    common = _common(settings, s3, operator)
+    common = _common(settings, pod, operator)
     return {
         **common,
         # Tempo has no OpenCensus receiver since 2.10.6; the chart still renders one.
         "traces": {**common["traces"], "opencensus": {"enabled": False}},
         "ingester": {
-            **workload(s3, settings.ingester.resources, settings.ingester.replicas),
+            **workload(pod, settings.ingester.resources, settings.ingester.replicas),
             **_spread("ingester", settings.ingester.replicas),
             "persistence": {"enabled": True, "size": settings.ingester.volume_size},
             "config": {"replication_factor": settings.ingester.replication_factor},
         },
         "compactor": {
-            **workload(s3, settings.compactor.resources, settings.compactor.replicas),
+            **workload(pod, settings.compactor.resources, settings.compactor.replicas),
             **_spread("compactor", settings.compactor.replicas),
             "config": {"compaction": {"block_retention": go_duration(settings.block_retention)}},
         },
@@ -55,7 +64,7 @@ def tempo_2_values(
 
 def tempo_3_values(
     settings: Distributed3Config,
-    s3: S3Access,
+    pod: PodNeeds,
     kafka: KafkaAccess,
     operator: PrometheusOperator | None = None,
 ) -> dict[str, Any]:
@@ -63,7 +72,7 @@ def tempo_3_values(
     topic, partitions = settings.kafka, settings.kafka.partitions
     builders = settings.block_builder.replicas or partitions
     login = _login(kafka.login)
-    common = _common(settings, s3, operator)
+    common = _common(settings, pod, operator)
     generator = common.get("metricsGenerator")
     retention = {"compaction": {"block_retention": go_duration(settings.block_retention)}}
     return {
@@ -80,23 +89,23 @@ def tempo_3_values(
             }
         },
         "blockBuilder": {
-            **workload(s3, settings.block_builder.resources, builders),
+            **workload(pod, settings.block_builder.resources, builders),
             **_spread("block-builder", builders),
             **login,
             "config": {"partitions_per_instance": partitions // builders},
         },
         "liveStore": {
             # One for each partition: a partition without a live-store has no newest traces.
-            **workload(s3, settings.live_store.resources, partitions),
+            **workload(pod, settings.live_store.resources, partitions),
             **_spread("live-store", partitions),
             **login,
         },
         "backendScheduler": {
-            **workload(s3, settings.backend_scheduler.resources),
+            **workload(pod, settings.backend_scheduler.resources),
             "config": {"provider": {"compaction": retention}},
         },
         "backendWorker": {
-            **workload(s3, settings.backend_worker.resources, settings.backend_worker.replicas),
+            **workload(pod, settings.backend_worker.resources, settings.backend_worker.replicas),
             **_spread("backend-worker", settings.backend_worker.replicas),
             # The chart's own half minute is all that a worker gives its job to be finished.
             "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -108,7 +117,9 @@ def tempo_3_values(
 
 
 def _common(
-    settings: DistributedConfig, s3: S3Access, operator: PrometheusOperator | None
+    settings: Distributed2Config | Distributed3Config,
+    pod: PodNeeds,
+    operator: PrometheusOperator | None,
 ) -> dict[str, Any]:
     return {
         # Without it the chart derives every Service's name from the release's name by rules of
@@ -119,39 +130,62 @@ def _common(
         "global": {"extraArgs": [EXPAND]},
         "tempo": {
             # Of the distributor's settings the chart knows others only.
-            "structuredConfig": {"distributor": RETRY_AFTER},
-            "livenessProbe": {"httpGet": {"path": ALIVE_PATH}},
+            "structuredConfig": {"distributor": RETRY_AFTER, **_structured_tls(settings, pod.tls)},
+            "livenessProbe": alive_probe(pod.tls),
+            **_readiness(pod.tls),
         },
-        "traces": _receivers(settings.receivers),
-        "storage": {"trace": {"backend": "s3", "s3": s3_block(s3)}},
+        "traces": _receivers(settings.receivers, pod.tls),
+        "storage": {"trace": {"backend": "s3", "s3": s3_block(pod.s3)}},
         "distributor": {
-            **_scaled(s3, "distributor", settings.distributor),
+            **_scaled(pod, "distributor", settings.distributor),
             "config": {"log_received_spans": settings.log_received_spans.model_dump()},
             "shutdownDelay": LEAVING,
             "terminationGracePeriodSeconds": GRACE_SECONDS,
         },
-        "querier": _scaled(s3, "querier", settings.querier),
+        "querier": _scaled(pod, "querier", settings.querier),
         "queryFrontend": {
-            **_scaled(s3, "query-frontend", settings.query_frontend),
+            **_scaled(pod, "query-frontend", settings.query_frontend),
             "extraArgs": [f"-shutdown-delay={LEAVING}"],
             "terminationGracePeriodSeconds": GRACE_SECONDS,
         },
-        "gateway": {"enabled": False} if settings.gateway is None else _gateway(settings.gateway),
+        "gateway": _gateway(settings, pod.tls),
         "memcached": _memcached(settings),
         # The chart configures its memcached as a cache whether or not it installs one.
         **({} if settings.memcached else {"cache": {"caches": []}}),
         **_overrides(settings),
-        **_metrics_generator(settings.metrics_generator, s3),
-        **_monitors(operator),
+        **_metrics_generator(settings.metrics_generator, pod),
+        **_monitors(operator, pod.tls),
     }
 
 
-def _monitors(operator: PrometheusOperator | None) -> dict[str, Any]:
+def _monitors(operator: PrometheusOperator | None, tls: TempoTls | None) -> dict[str, Any]:
     if operator is None:
         return {}
+    monitor: dict[str, Any] = {"enabled": True, "labels": dict(operator.labels)}
+    if tls is not None:
+        authority = {"configMap": {"name": tls.ca.config_map, "key": tls.ca.key}}
+        monitor |= {
+            "scheme": "https",
+            "tlsConfig": {"ca": authority, "serverName": tls.server_name},
+        }
+    return {"metaMonitoring": {"serviceMonitor": monitor}}
+
+
+def _structured_tls(
+    settings: Distributed2Config | Distributed3Config, tls: TempoTls | None
+) -> dict[str, Any]:
+    """What of TLS the chart has no values for."""
+    if tls is None:
+        return {}
     return {
-        "metaMonitoring": {"serviceMonitor": {"enabled": True, "labels": dict(operator.labels)}}
+        "server": listening(tls),
+        "memberlist": gossip(tls),
+        **clients(tls, settings.profile),
     }
+
+
+def _readiness(tls: TempoTls | None) -> dict[str, Any]:
+    return {} if tls is None else {"readinessProbe": {"httpGet": probe_scheme(tls)}}
 
 
 def _memcached(settings: DistributedConfig) -> dict[str, Any]:
@@ -180,26 +214,29 @@ def _overrides(settings: DistributedConfig) -> dict[str, Any]:
     return values
 
 
-def _metrics_generator(settings: MetricsGeneratorConfig | None, s3: S3Access) -> dict[str, Any]:
+def _metrics_generator(settings: MetricsGeneratorConfig | None, pod: PodNeeds) -> dict[str, Any]:
     if settings is None:
         return {}
     return {
         "metricsGenerator": {
             "enabled": True,
-            **workload(s3, settings.resources, settings.replicas),
+            **workload(pod, settings.resources, settings.replicas),
             **_spread("metrics-generator", settings.replicas),
             "config": {"storage": {"remote_write": [remote_write(settings)]}},
         }
     }
 
 
-def _scaled(s3: S3Access, component: str, settings: ScaledWorkloadConfig) -> dict[str, Any]:
-    return {**workload(s3, settings.resources), **_replicas(component, settings)}
+def _scaled(pod: PodNeeds, component: str, settings: ScaledWorkloadConfig) -> dict[str, Any]:
+    return {**workload(pod, settings.resources), **_replicas(component, settings)}
 
 
-def _gateway(settings: GatewayConfig) -> dict[str, Any]:
-    values = {"enabled": True, **_replicas("gateway", settings)}
-    if compute := compute_resources(settings.resources):
+def _gateway(settings: DistributedConfig, tls: TempoTls | None) -> dict[str, Any]:
+    gateway = settings.gateway
+    if gateway is None:
+        return {"enabled": False}
+    values = {"enabled": True, **_replicas("gateway", gateway), **gateway_values(settings, tls)}
+    if compute := compute_resources(gateway.resources):
         values["resources"] = compute
     return values
 
@@ -274,11 +311,13 @@ def _login(login: KafkaLogin | None) -> dict[str, Any]:
     }
 
 
-def _receivers(receivers: tuple[str, ...]) -> dict[str, Any]:
+def _receivers(receivers: tuple[str, ...], tls: TempoTls | None) -> dict[str, Any]:
     """Each receiver said explicitly, on or off, so that a chart's new default opens no port."""
 
-    def on(receiver: str) -> dict[str, bool]:
-        return {"enabled": receiver in receivers}
+    def on(name: str) -> dict[str, Any]:
+        if name not in receivers:
+            return {"enabled": False}
+        return {"enabled": True, **({"receiverConfig": receiver(tls)} if tls else {})}
 
     return {
         "otlp": {"grpc": on("otlpGrpc"), "http": on("otlpHttp")},

@@ -5,19 +5,21 @@ from typing import Any, Final
 from config.kinds import go_duration
 from config.tempo import MetricsGeneratorConfig, MonolithicConfig
 
-from ..contracts import PrometheusOperator, S3Access
+from ..contracts import PrometheusOperator
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
 from .tempo import (
-    ALIVE_PATH,
     RETRY_AFTER,
-    ca_mounts,
-    ca_volumes,
+    PodNeeds,
+    alive_probe,
     keys_from_secret,
     pod_annotations,
+    pod_mounts,
+    pod_volumes,
     remote_write,
     s3_block,
 )
+from .tempo_tls import TempoTls, clients, listening, probe_scheme, receiver
 from .text import as_yaml
 
 JAEGER: Final = {
@@ -30,7 +32,7 @@ JAEGER: Final = {
 
 
 def tempo_monolithic_values(
-    settings: MonolithicConfig, s3: S3Access, operator: PrometheusOperator | None = None
+    settings: MonolithicConfig, pod: PodNeeds, operator: PrometheusOperator | None = None
 ) -> dict[str, Any]:
     """Values of the Helm release of Tempo as one process."""
     return {
@@ -40,20 +42,21 @@ def tempo_monolithic_values(
             # The chart's gigabyte of ballast is from the time before Go had a memory limit.
             "memBallastSizeMbs": 0,
             "extraArgs": {"config.expand-env": "true"},
-            "extraEnvFrom": keys_from_secret(s3),
-            "extraVolumeMounts": ca_mounts(s3),
+            "extraEnvFrom": keys_from_secret(pod.s3),
+            "extraVolumeMounts": pod_mounts(pod),
             "resources": compute_resources(settings.resources),
-            "livenessProbe": {"httpGet": {"path": ALIVE_PATH}},
+            "livenessProbe": alive_probe(pod.tls),
+            **({"readinessProbe": {"httpGet": probe_scheme(pod.tls)}} if pod.tls else {}),
             # Only for the ports of the Service: what is "" there has none.
             "receivers": {"jaeger": {"protocols": _ports(settings.receivers)}},
             "per_tenant_overrides": tenant_overrides(settings),
         },
         # The chart's own text is made from `tempo`, where its default receivers can't be taken
         # away.
-        "config": as_yaml(tempo_configuration(settings, s3)),
+        "config": as_yaml(tempo_configuration(settings, pod)),
         "persistence": {"enabled": True, "size": settings.volume_size},
-        "podAnnotations": pod_annotations(s3),
-        "extraVolumes": ca_volumes(s3),
+        "podAnnotations": pod_annotations(pod),
+        "extraVolumes": pod_volumes(pod),
         **_monitor(operator),
     }
 
@@ -64,17 +67,18 @@ def _monitor(operator: PrometheusOperator | None) -> dict[str, Any]:
     return {"serviceMonitor": {"enabled": True, "additionalLabels": dict(operator.labels)}}
 
 
-def tempo_configuration(settings: MonolithicConfig, s3: S3Access) -> dict[str, Any]:
+def tempo_configuration(settings: MonolithicConfig, pod: PodNeeds) -> dict[str, Any]:
     """Tempo's own configuration file."""
     overrides: dict[str, Any] = {"per_tenant_override_config": "/conf/overrides.yaml"}
     if defaults := default_overrides(settings):
         overrides["defaults"] = defaults
     return {
         "usage_report": {"reporting_enabled": False},
-        "server": {"http_listen_port": 3200},
+        "server": {"http_listen_port": 3200, **listening(pod.tls)},
+        **clients(pod.tls, settings.profile),
         **({"stream_over_http_enabled": True} if settings.streaming else {}),
         "distributor": {
-            "receivers": _receivers(settings.receivers),
+            "receivers": _receivers(settings.receivers, pod.tls),
             "log_received_spans": settings.log_received_spans.model_dump(),
             **RETRY_AFTER,
         },
@@ -82,7 +86,7 @@ def tempo_configuration(settings: MonolithicConfig, s3: S3Access) -> dict[str, A
         "storage": {
             "trace": {
                 "backend": "s3",
-                "s3": s3_block(s3),
+                "s3": s3_block(pod.s3),
                 "wal": {"path": "/var/tempo/wal"},
                 "local": {"path": "/var/tempo/traces"},
             }
@@ -113,22 +117,24 @@ def _ports(receivers: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _receivers(receivers: tuple[str, ...]) -> dict[str, Any]:
+def _receivers(receivers: tuple[str, ...], tls: TempoTls | None) -> dict[str, Any]:
     open_: dict[str, Any] = {}
+
+    def listen(port: int) -> dict[str, Any]:
+        return {"endpoint": f"0.0.0.0:{port}", **receiver(tls)}
+
     otlp = {
-        protocol: {"endpoint": f"0.0.0.0:{port}"}
-        for receiver, protocol, port in (("otlpGrpc", "grpc", 4317), ("otlpHttp", "http", 4318))
-        if receiver in receivers
+        protocol: listen(port)
+        for name, protocol, port in (("otlpGrpc", "grpc", 4317), ("otlpHttp", "http", 4318))
+        if name in receivers
     }
     jaeger = {
-        protocol: {"endpoint": f"0.0.0.0:{port}"}
-        for receiver, (protocol, port) in JAEGER.items()
-        if receiver in receivers
+        protocol: listen(port) for name, (protocol, port) in JAEGER.items() if name in receivers
     }
     if otlp:
         open_["otlp"] = {"protocols": otlp}
     if jaeger:
         open_["jaeger"] = {"protocols": jaeger}
     if "zipkin" in receivers:
-        open_["zipkin"] = {"endpoint": "0.0.0.0:9411"}
+        open_["zipkin"] = listen(9411)
     return open_

@@ -5,11 +5,12 @@ from typing import Any, Final
 from config.kinds import duration_seconds, go_duration
 from config.vulture import VultureConfig
 
-from ..contracts import TraceIngest, TraceQuery, joined
+from ..contracts import CaBundle, TraceIngest, TraceQuery, joined
 from .resources import compute_resources
 
 USER_ID: Final = 10001
 """The user of the image."""
+CA_PATH: Final = "/etc/tempo-ca"
 RETRIES: Final = 2
 """Runs after one that failed. It asks for each trace right after writing it, once: only what is
 missing three times in a row is a failure."""
@@ -39,7 +40,7 @@ def vulture_args(settings: VultureConfig, traces_to: TraceIngest, query: TraceQu
 
 
 def cron_job_spec(
-    settings: VultureConfig, traces_to: TraceIngest, query: TraceQuery
+    settings: VultureConfig, traces_to: TraceIngest, query: TraceQuery, ca: CaBundle | None = None
 ) -> dict[str, Any]:
     """The `spec` of the CronJob."""
     labels = {"app.kubernetes.io/name": "tempo-vulture"}
@@ -55,7 +56,7 @@ def cron_job_spec(
                 "ttlSecondsAfterFinished": KEPT_SECONDS,
                 "template": {
                     "metadata": {"labels": labels},
-                    "spec": _pod(settings, traces_to, query),
+                    "spec": _pod(settings, traces_to, query, ca),
                 },
             },
         },
@@ -66,7 +67,13 @@ def _deadline_seconds(settings: VultureConfig) -> int:
     return int(duration_seconds(settings.timeout)) * (1 + RETRIES) + PAUSE_SECONDS
 
 
-def _pod(settings: VultureConfig, traces_to: TraceIngest, query: TraceQuery) -> dict[str, Any]:
+def _pod(
+    settings: VultureConfig, traces_to: TraceIngest, query: TraceQuery, ca: CaBundle | None
+) -> dict[str, Any]:
+    # It has no argument for an authority; Go reads this variable in place of the usual ones.
+    trusted = [] if ca is None else [{"name": "SSL_CERT_FILE", "value": f"{CA_PATH}/{ca.key}"}]
+    volumes = [] if ca is None else [{"name": "ca", "configMap": {"name": ca.config_map}}]
+    mounts = [] if ca is None else [{"name": "ca", "mountPath": CA_PATH, "readOnly": True}]
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -82,13 +89,15 @@ def _pod(settings: VultureConfig, traces_to: TraceIngest, query: TraceQuery) -> 
                 "image": settings.image,
                 "args": vulture_args(settings, traces_to, query),
                 # It wants a token in this mode; Tempo asks for none.
-                "env": [{"name": "TEMPO_ACCESS_POLICY_TOKEN", "value": "unused"}],
+                "env": [{"name": "TEMPO_ACCESS_POLICY_TOKEN", "value": "unused"}, *trusted],
                 "resources": compute_resources(settings.resources),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
                     "capabilities": {"drop": ["ALL"]},
                 },
+                **({"volumeMounts": mounts} if mounts else {}),
             }
         ],
+        **({"volumes": volumes} if volumes else {}),
     }

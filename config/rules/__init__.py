@@ -15,6 +15,7 @@ from . import (
     platform,
     store,
     tempo,
+    tls,
     traefik,
     vulture,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "platform",
     "store",
     "tempo",
+    "tls",
     "traefik",
     "vulture",
 ]

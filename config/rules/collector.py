@@ -16,6 +16,7 @@ from ..platform import Environment
 from ..stack import StackConfig, sender_namespaces
 from .autoscaling import scaling_findings
 from .registry import rule
+from .tls import UDP_RECEIVERS
 
 KEY: Final = "tracing:collector"
 
@@ -148,7 +149,7 @@ def _senders_can_speak_tls(stack: StackConfig, _: Environment) -> Iterator[Findi
         return
     tls = stack.collector.tls
     for index, receiver in enumerate(stack.collector.receivers):
-        if receiver in ("jaegerThriftCompact", "jaegerThriftBinary"):
+        if receiver in UDP_RECEIVERS:
             yield Finding(
                 f"{KEY}.receivers[{index}]",
                 f"{shown(receiver)} is UDP, which has no TLS: its spans would be open beside "

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..errors import Finding, shown
-from ..object_store import ExternalMinioConfig, ManagedStoreConfig, MinioConfig, ObjectStoreConfig
+from ..object_store import ManagedStoreConfig, MinioConfig, ObjectStoreConfig
 from ..platform import Environment
 from ..retention import deletes_live_blocks, retention_days
 from ..stack import StackConfig
@@ -93,17 +93,3 @@ def _the_ingress_is_encrypted(stack: StackConfig, environment: Environment) -> I
             "is missing, and without it traces leave the cluster in clear; write the name of the "
             "Secret with the certificate of the host",
         )
-
-
-@rule("object_store", "environment")
-def _credentials_travel_encrypted(
-    stack: StackConfig, environment: Environment
-) -> Iterator[Finding]:
-    store = stack.object_store
-    clear = "lets an administrator be overheard on the way to the store; write false and a "
-    if environment != "prod":
-        return
-    if isinstance(store, ExternalMinioConfig) and store.insecure:
-        yield Finding("tracing:objectStore.insecure", f"{clear}TLS endpoint")
-    if isinstance(store, MinioConfig) and store.admin.endpoint and store.admin.insecure:
-        yield Finding("tracing:objectStore.admin.insecure", f"{clear}TLS endpoint")

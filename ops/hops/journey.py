@@ -200,9 +200,12 @@ class Journey:
         if not pods:
             raise HopFailed(f"no pod in namespace {tempo.namespace} has the labels {selector}")
         clients = {}
+        name = self._target.tempo_name
+        scheme = "http" if name is None else "https"
         for pod in pods:
             port = self._reach.forwarded(tempo.namespace, f"pod/{pod}", QUERY_PORT)
-            clients[pod] = self._client(f"pod {pod}", Address(f"http://{ADDRESS}:{port}"))
+            address = Address(f"{scheme}://{ADDRESS}:{port}", server_name=name)
+            clients[pod] = self._client(f"pod {pod}", address)
         return clients
 
     def _written_at_once(self, ingesters: dict[str, Client]) -> str:

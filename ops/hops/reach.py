@@ -67,7 +67,7 @@ class Reach:
     def _open(self, address: Address) -> Way:
         url = address.url.rstrip("/")
         if not address.in_cluster:
-            return Way(url=url)
+            return Way(url=url, server_name=address.server_name)
         parts = urlsplit(url)
         service, namespace = service_of(address)
         port = self.forwarded(namespace, f"service/{service}", parts.port or _PORTS[parts.scheme])

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from components.contracts import TraceLogFormat
+from components.contracts import CLUSTER_DOMAIN, TraceLogFormat
 from components.object_store import ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE
 from components.values.traefik import LOG_FORMATS
 from config import MinioConfig, StackConfig
@@ -18,8 +18,9 @@ from config.load import sections
 from config.platform import KubernetesConfig
 from config.profiles import Profile
 from config.secrets import SECRET_KEYS
+from config.tempo import TempoConfig
 from ops.registrations import RELEASE, Recorded, record
-from ops.stack_files import placeholders
+from ops.stack_files import ROOT, placeholders
 
 INSTANCE: Final = "app.kubernetes.io/instance"
 """Label that every chart puts on a release's objects: the release's name. MinIO's have it too."""
@@ -39,6 +40,8 @@ class Address:
 
     url: str
     in_cluster: bool = False
+    server_name: str | None = None
+    """The name that its certificate is for, where that is not the URL's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,10 @@ class Target:
     loki: Address | None = None
     log_format: TraceLogFormat | None = None
     """How the access log that Loki gets shows its trace ids."""
+    tempo_name: str | None = None
+    """The name in the certificate of each of Tempo's pods; `None` for a Tempo without TLS."""
+    ca_file: Path | None = None
+    """The authority of the stack's own certificates."""
     parts: tuple[Part, ...] = ()
     """In the order in which a span passes them."""
 
@@ -128,6 +135,8 @@ def _target(stack: str, settings: StackConfig, recorded: Recorded) -> Target:
         tempo=output("tempoUrl"),
         profile=settings.tempo.profile,
         log_format=None if settings.traefik is None else LOG_FORMATS[settings.traefik.version],
+        tempo_name=None if settings.tempo.tls is None else _tempo_name(settings.tempo),
+        ca_file=None if settings.tls is None else ROOT / settings.tls.ca_file,
         parts=tuple(_parts(settings, recorded)),
     )
     if settings.grafana is None:
@@ -137,6 +146,10 @@ def _target(stack: str, settings: StackConfig, recorded: Recorded) -> Target:
         **_grafana(settings.grafana),
         loki=None if settings.loki is None else _loki(settings.loki.url),
     )
+
+
+def _tempo_name(settings: TempoConfig) -> str:
+    return f"{settings.release_name}.{settings.namespace}.svc.{CLUSTER_DOMAIN}"
 
 
 def _grafana(settings: GrafanaConfig) -> dict[str, Any]:

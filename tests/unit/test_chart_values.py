@@ -52,14 +52,16 @@ PROFILES: dict[str, dict[str, Any]] = {
     "a monolithic tempo with every option": {
         "profile": "monolithic",
         "resources": {"cpu": "1", "memory": "1Gi"},
-        "receivers": ["otlpGrpc", "zipkin", "jaegerThriftCompact"],
+        "receivers": ["otlpGrpc", "zipkin", "jaegerThriftHttp"],
     },
 }
 EVERYWHERE: dict[str, Any] = {
+    "tls": {"secretName": "tempo-tls"},
     "limits": {"rateMbPerSecond": 60},
     "tenants": {"team-a": {"maxTraceMb": 20}},
     "metricsGenerator": {"remoteWriteUrl": "http://prometheus:9090/api/v1/write"},
 }
+TLS = {"tracing:tls": {"caFile": "examples/private-ca/ca.pem"}}
 PRIVATE_CA = {"endpoint": "s3.example.com", "type": "s3", "caFile": "examples/private-ca/ca.pem"}
 GIVEN_KEYS = {"tracing:objectStoreAccessKey": "x", "tracing:objectStoreSecretKey": "x"}
 
@@ -68,11 +70,14 @@ LOCKED = [chart for chart in charts.PINS if chart != charts.HARNESS]
 
 def run_of(case: str) -> Recorded:
     if case in PROFILES:
-        raw = {"tracing:tempo": PROFILES[case] | EVERYWHERE, "tracing:objectStore": PRIVATE_CA}
+        raw = {
+            "tracing:tempo": PROFILES[case] | EVERYWHERE,
+            "tracing:objectStore": PRIVATE_CA,
+        } | TLS
         return record("dev", raw, GIVEN_KEYS)
     if case == "every option":
         tempo = EVERY_OPTION["tracing:tempo"] | EVERYWHERE
-        return record("dev", EVERY_OPTION | {"tracing:tempo": tempo}, {})
+        return record("dev", EVERY_OPTION | TLS | {"tracing:tempo": tempo}, {})
     return recorded(case)
 
 

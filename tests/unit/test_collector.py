@@ -21,6 +21,7 @@ from components.values.collector_config import (
     collector_config,
     redaction_pattern,
 )
+from components.values.collector_tls import CollectorTls
 from config.collector import CollectorConfig
 from config.collector_tiers import DISK_FACTOR, FILL, HEADROOM, MB, first_tier, tiers
 from config.kinds import quantity
@@ -324,10 +325,12 @@ def test_whatever_is_configured_holds_together(section: dict[str, Any]) -> None:
         charts.OPENTELEMETRY_COLLECTOR.name, charts.OPENTELEMETRY_COLLECTOR.version
     )
     tempo = Endpoint(host=TEMPO, port=4317)
-    path = []
+    path, files = [], CollectorTls(server="server-tls")
     for tier in tiers(settings):
         to = tempo if tier.is_last else Endpoint(host="gateway", port=4317)
-        values = collector_values(settings, tier, to, tempo, ("shop",))
+        values = collector_values(
+            settings, tier, to, tempo, CollectorTls(server="server-tls"), ("shop",)
+        )
         collector = values["alternateConfig"]
         assert chart_lock.unknown_paths(values, lock) == []
         assert_everything_named_is_there_and_used(collector)
@@ -571,7 +574,9 @@ def test_tls_reaches_the_receivers_and_whoever_sends() -> None:
     }
     assert secrets == {"/etc/otelcol/tls": "otel-tls", "/etc/otelcol/client-ca": "senders"}
     gateway = run.helm_values()[GATEWAY]["alternateConfig"]["receivers"]["otlp"]["protocols"]
-    assert "tls" not in gateway["grpc"]
+    # The first tier has no certificate to show.
+    assert gateway["grpc"]["tls"]["cert_file"] == "/etc/otelcol/tls/tls.crt"
+    assert "client_ca_file" not in gateway["grpc"]["tls"]
     assert run.outputs["otlpGrpcEndpoint"].startswith("https://")
     assert run.outputs["otlpHttpEndpoint"].startswith("https://")
 
@@ -678,4 +683,4 @@ def test_what_is_exported_to_is_spoken_to_as_its_contract_says(tls: bool) -> Non
     settings = CollectorConfig()
     tempo = Endpoint(host="tempo.example.com", port=4317, tls=tls)
     configuration = collector_config(settings, first_tier(settings), tempo, tempo)
-    assert configuration["exporters"]["otlp_grpc"]["tls"] == {"insecure": not tls}
+    assert configuration["exporters"]["otlp_grpc"]["tls"]["insecure"] is not tls

@@ -425,7 +425,7 @@ def test_prod_does_not_send_the_administrators_password_in_clear() -> None:
         stack="prod",
         secrets=("tracing:objectStoreRootPassword",),
     )
-    assert "TLS endpoint" in messages["tracing:objectStore.insecure"]
+    assert "objectStore.insecure: false" in messages["tracing:allowInsecure.pulumi-to-store"]
 
 
 def test_the_error_says_how_many_there_are_and_that_nothing_was_changed() -> None:
@@ -451,7 +451,7 @@ def test_values_are_read_as_pulumi_hands_them_on() -> None:
     stack = config.parse(
         {
             "tracing:tempo": '{"blockRetention": "14d"}',
-            "tracing:environment": "staging",
+            "tracing:environment": "dev",
             "tracing:kubernetes": '{"context": "c"}',
         },
         stack="x",

@@ -141,6 +141,7 @@ def test_encrypted_secrets_and_missing_chart_archives_are_no_obstacle(tmp_path: 
     file.write_text(
         "encryptionsalt: v1:abc\n"
         "config:\n"
+        "  tracing:environment: dev\n"
         "  tracing:kubernetes: {context: mine}\n"
         "  tracing:charts: {directory: nowhere}\n"
         "  tracing:grafana: {url: https://grafana.example.com, organization: 7}\n"

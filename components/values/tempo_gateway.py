@@ -1,0 +1,133 @@
+"""The configuration of the nginx before Tempo's HTTP API and its OTLP receivers.
+
+Not the chart's own one: that talks plain HTTP to what is behind it, and passes on to anybody what
+is an operator's to ask for (flush, shutdown, the rings).
+"""
+
+from typing import Any, Final
+
+from config.tempo import DistributedConfig
+
+from .tempo_tls import TempoTls, mounts, volumes
+
+PORT: Final = 8080
+OTLP_GRPC_PORT: Final = 4317
+OTLP_HTTP_PORT: Final = 4318
+QUERY_PORT: Final = 3200
+
+_CERTIFICATE: Final = "/etc/tempo-tls/tls.crt"
+_KEY: Final = "/etc/tempo-tls/tls.key"
+
+
+def gateway_values(settings: DistributedConfig, tls: TempoTls | None) -> dict[str, Any]:
+    """What the chart's `gateway` is told of nginx and of TLS."""
+    values: dict[str, Any] = {"nginxConfig": {"file": nginx_configuration(settings, tls)}}
+    if tls is not None:
+        values |= {
+            "extraVolumes": volumes(tls),
+            "extraVolumeMounts": mounts(tls),
+            "readinessProbe": {"httpGet": {"scheme": "HTTPS"}},
+        }
+    return values
+
+
+def nginx_configuration(settings: DistributedConfig, tls: TempoTls | None) -> str:
+    """nginx.conf, in which the chart fills in namespace and DNS.
+
+    What is behind has its name looked up for each request, as pods' addresses change: hence the
+    variables.
+    """
+    lines = [
+        "worker_processes auto;",
+        "error_log /dev/stderr;",
+        "pid /tmp/nginx.pid;",
+        *_block("events", ["worker_connections 4096;"]),
+        *_block("http", [*_HTTP, *_tls_http(tls), *_servers(settings, tls)]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_HTTP: Final = [
+    "client_body_temp_path /tmp/client_temp;",
+    "proxy_temp_path /tmp/proxy_temp_path;",
+    "fastcgi_temp_path /tmp/fastcgi_temp;",
+    "uwsgi_temp_path /tmp/uwsgi_temp;",
+    "scgi_temp_path /tmp/scgi_temp;",
+    "proxy_http_version 1.1;",
+    "default_type application/octet-stream;",
+    "server_tokens off;",
+    "map $status $loggable { ~^[23] 0; default 1; }",
+    "access_log /dev/stderr combined if=$loggable;",
+    "resolver {{ .Values.global.dnsService }}.{{ .Values.global.dnsNamespace }}.svc."
+    "{{ .Values.global.clusterDomain }};",
+    # A batch of spans is larger than nginx's one megabyte.
+    "client_max_body_size 16m;",
+]
+
+
+def _tls_http(tls: TempoTls | None) -> list[str]:
+    if tls is None:
+        return []
+    return [
+        f"ssl_certificate {_CERTIFICATE};",
+        f"ssl_certificate_key {_KEY};",
+        "ssl_protocols TLSv1.2 TLSv1.3;",
+        *(
+            f"{kind}_ssl_{name};"
+            for kind in ("proxy", "grpc")
+            for name in (
+                f"trusted_certificate {tls.ca_file}",
+                "verify on",
+                "verify_depth 3",
+                "server_name on",
+                "protocols TLSv1.2 TLSv1.3",
+            )
+        ),
+    ]
+
+
+def _servers(settings: DistributedConfig, tls: TempoTls | None) -> list[str]:
+    ssl = "" if tls is None else " ssl"
+    # Whoever shows no certificate of its own is not taken in by the receivers.
+    takes_spans = tls is None or not tls.client_certificates
+    query = f"{settings.release_name}-query-frontend"
+    distributor = f"{settings.release_name}-distributor"
+    main = [f"listen {PORT}{ssl};"]
+    if settings.streaming:
+        main += ["http2 on;", *_pass("/tempopb.StreamingQuerier/", "grpc", query, QUERY_PORT, tls)]
+    main += _block("location = /", ["return 200 'OK';"])
+    main += _pass("^~ /api", "http", query, QUERY_PORT, tls)
+    if "otlpHttp" in settings.receivers and takes_spans:
+        main += _pass("= /v1/traces", "http", distributor, OTLP_HTTP_PORT, tls)
+    servers = _block("server", main)
+    if "otlpGrpc" in settings.receivers and takes_spans:
+        export = "= /opentelemetry.proto.collector.trace.v1.TraceService/Export"
+        servers += _block(
+            "server",
+            [
+                f"listen {OTLP_GRPC_PORT}{ssl};",
+                "http2 on;",
+                *_pass(export, "grpc", distributor, OTLP_GRPC_PORT, tls),
+            ],
+        )
+    return servers
+
+
+def _pass(location: str, protocol: str, service: str, port: int, tls: TempoTls | None) -> list[str]:
+    """A location that is passed on to a Service of Tempo's."""
+    kind = "grpc" if protocol == "grpc" else "proxy"
+    scheme = protocol if tls is None else f"{protocol}s"
+    uri = "" if protocol == "grpc" else "$request_uri"
+    host = f"{service}.{{{{ .Release.Namespace }}}}.svc.{{{{ .Values.global.clusterDomain }}}}"
+    return _block(
+        f"location {location}",
+        [
+            f"set $upstream {host};",
+            *([f"{kind}_ssl_name {host};"] if tls is not None else []),
+            f"{kind}_pass {scheme}://$upstream:{port}{uri};",
+        ],
+    )
+
+
+def _block(name: str, lines: list[str]) -> list[str]:
+    return [f"{name} {{", *(f"  {line}" for line in lines), "}"]

@@ -1,0 +1,128 @@
+"""Which of a stack's hops there are, and which of them are encrypted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from .grafana import GrafanaApiConfig
+from .object_store import MinioConfig
+from .stack import StackConfig
+from .tempo import Distributed3Config, DistributedConfig
+from .tls import Hop
+
+
+@dataclass(frozen=True, kw_only=True)
+class HopState:
+    """One hop of a stack."""
+
+    encrypted: bool
+    """By TLS."""
+    remedy: str
+    """What to write in the stack file so that it is."""
+
+
+_TEMPO_TLS: Final = "write tracing:tempo.tls"
+_NEVER: Final = "it can't be"
+
+
+def hops_of(stack: StackConfig) -> Mapping[Hop, HopState]:
+    """Every hop that this stack has."""
+    return {
+        **_traces(stack),
+        **_store(stack),
+        **_metrics(stack),
+        **_grafana(stack),
+    }
+
+
+def insecure_hops(stack: StackConfig) -> tuple[Hop, ...]:
+    """The hops of a stack that are not encrypted."""
+    return tuple(hop for hop, state in hops_of(stack).items() if not state.encrypted)
+
+
+def _traces(stack: StackConfig) -> dict[Hop, HopState]:
+    tempo = HopState(encrypted=stack.tempo.tls is not None, remedy=_TEMPO_TLS)
+    hops: dict[Hop, HopState] = {}
+    if stack.collector is None:
+        hops["senders-to-tempo"] = tempo
+    else:
+        hops["senders-to-collector"] = HopState(
+            encrypted=stack.collector.tls is not None, remedy="write tracing:collector.tls"
+        )
+        hops["collector-to-tempo"] = tempo
+    if isinstance(stack.tempo, DistributedConfig):
+        hops["tempo-internal"] = tempo
+        if stack.tempo.memcached:
+            hops["tempo-to-cache"] = HopState(
+                encrypted=False, remedy=f"{_NEVER}; write tracing:tempo.memcached: false"
+            )
+    if isinstance(stack.tempo, Distributed3Config):
+        hops["tempo-to-kafka"] = HopState(encrypted=False, remedy=f"{_NEVER} before Tempo 3.1")
+    return hops
+
+
+def _store(stack: StackConfig) -> dict[Hop, HopState]:
+    store = stack.object_store
+    if not isinstance(store, MinioConfig):
+        state = HopState(
+            encrypted=not store.insecure,
+            remedy="write tracing:objectStore.insecure: false and an endpoint with TLS",
+        )
+        return {"tempo-to-store": state, "pulumi-to-store": state}
+    hops: dict[Hop, HopState] = {
+        "tempo-to-store": HopState(
+            encrypted=store.tls is not None, remedy="write tracing:objectStore.tls"
+        )
+    }
+    # Through a port-forward it is the API server's TLS.
+    if store.admin.endpoint is not None:
+        hops["pulumi-to-store"] = HopState(
+            encrypted=not store.admin.insecure,
+            remedy="write tracing:objectStore.admin.insecure: false and an endpoint with TLS",
+        )
+    return hops
+
+
+def _metrics(stack: StackConfig) -> dict[Hop, HopState]:
+    hops: dict[Hop, HopState] = {}
+    written = {
+        "tracing:tempo.metricsGenerator": stack.tempo.metrics_generator,
+        "tracing:collector.metrics": stack.collector.metrics if stack.collector else None,
+    }
+    for key, metrics in written.items():
+        if metrics is not None:
+            hops["metrics-to-prometheus"] = HopState(
+                encrypted=metrics.remote_write_url.startswith("https:"),
+                remedy=f"write an https address in {key}.remoteWriteUrl",
+            )
+    if stack.prometheus is None or stack.prometheus.operator is None:
+        return hops
+    hops["prometheus-to-tempo"] = HopState(encrypted=stack.tempo.tls is not None, remedy=_TEMPO_TLS)
+    if stack.collector is not None:
+        hops["prometheus-to-collector"] = HopState(
+            encrypted=False, remedy=f"{_NEVER}: the collector has no TLS for its own metrics"
+        )
+    if isinstance(stack.object_store, MinioConfig):
+        hops["prometheus-to-store"] = HopState(
+            encrypted=stack.object_store.tls is not None, remedy="write tracing:objectStore.tls"
+        )
+    return hops
+
+
+def _grafana(stack: StackConfig) -> dict[Hop, HopState]:
+    if stack.grafana is None:
+        return {}
+    hops: dict[Hop, HopState] = {
+        "grafana-to-tempo": HopState(encrypted=stack.tempo.tls is not None, remedy=_TEMPO_TLS)
+    }
+    if isinstance(stack.grafana, GrafanaApiConfig):
+        hops["pulumi-to-grafana"] = HopState(
+            encrypted=stack.grafana.url.startswith("https:"),
+            remedy="write an https address in tracing:grafana.url",
+        )
+    if stack.loki is not None:
+        hops["grafana-to-loki"] = HopState(
+            encrypted=stack.loki.url.startswith("https:"),
+            remedy="write an https address in tracing:loki.url",
+        )
+    return hops

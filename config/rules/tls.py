@@ -1,0 +1,182 @@
+"""Rules on TLS: who has a certificate, who verifies it, and what may go without."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ..errors import Finding, shown
+from ..hops import hops_of
+from ..object_store import MinioConfig
+from ..platform import Environment
+from ..stack import StackConfig
+from ..tempo import MonolithicConfig
+from ..tls import ServerCertificateConfig
+from .authorities import unreadable
+from .registry import rule
+
+UDP_RECEIVERS: Final = ("jaegerThriftCompact", "jaegerThriftBinary")
+
+
+def _servers(stack: StackConfig) -> dict[str, ServerCertificateConfig]:
+    """The servers with TLS, by key."""
+    servers = {
+        "tempo": stack.tempo.tls,
+        "collector": stack.collector.tls if stack.collector else None,
+        "objectStore": (
+            stack.object_store.tls if isinstance(stack.object_store, MinioConfig) else None
+        ),
+    }
+    return {key: tls for key, tls in servers.items() if tls is not None}
+
+
+@rule("tls")
+def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.tls is not None:
+        yield from unreadable("tracing:tls.caFile", stack.tls.ca_file)
+
+
+@rule("tls", "tempo", "collector", "object_store")
+def _somebody_uses_the_authority(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.tls is not None and not _servers(stack):
+        yield Finding(
+            "tracing:tls",
+            "has no effect, as no server has TLS; add tls: {} to tracing:tempo, "
+            "tracing:collector or tracing:objectStore, or remove it",
+        )
+
+
+@rule("tls", "tempo", "collector", "object_store")
+def _each_server_has_a_certificate(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    issuer = stack.tls.issuer if stack.tls else None
+    for key, tls in _servers(stack).items():
+        if tls.secret_name is None and issuer is None:
+            yield Finding(
+                f"tracing:{key}.tls.secretName",
+                "is missing, and nothing makes a certificate; write the Secret's name, or "
+                "tracing:tls.issuer",
+            )
+
+
+@rule("tls", "tempo")
+def _tempo_verifies_itself(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.tempo.tls is not None and stack.tls is None:
+        yield Finding(
+            "tracing:tls.caFile",
+            "is missing: Tempo's certificate is for names within the cluster, which no public "
+            "authority signs; write the PEM file of the one that does",
+        )
+
+
+@rule("tempo")
+def _no_udp_beside_tls(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.tempo.tls is None:
+        return
+    for index, receiver in enumerate(stack.tempo.receivers):
+        if receiver in UDP_RECEIVERS:
+            yield Finding(
+                f"tracing:tempo.receivers[{index}]",
+                f"{shown(receiver)} is UDP, which has no TLS: its spans would be open beside "
+                "tracing:tempo.tls; remove one of them",
+            )
+
+
+@rule("tempo", "collector", "vulture", "tls")
+def _who_sends_to_tempo_has_a_certificate(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    tls, collector = stack.tempo.tls, stack.collector
+    mutual = tls is not None and tls.client_certificates
+    key = "tracing:tempo.tls.clientCertificates"
+    if not mutual:
+        if collector is not None and collector.client_certificate is not None:
+            yield Finding(
+                "tracing:collector.clientCertificate",
+                f"is asked for by nobody; write {key}: true, or remove it",
+            )
+        return
+    if collector is None:
+        yield Finding(
+            key,
+            "keeps out everybody, as only the collector is given a certificate; add "
+            "tracing:collector, or remove it",
+        )
+    elif collector.client_certificate is None and (stack.tls is None or stack.tls.issuer is None):
+        yield Finding(
+            "tracing:collector.clientCertificate.secretName",
+            f"is missing, and {key} asks for it; write the Secret's name, or tracing:tls.issuer",
+        )
+    if stack.vulture is not None:
+        yield Finding(
+            key,
+            "keeps out tracing:vulture, which has no certificate to show; remove one of them",
+        )
+
+
+@rule("tls", "tempo", "collector", "linkerd", "demo_app")
+def _senders_can_verify(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    owner, tls = (
+        ("collector", stack.collector.tls) if stack.collector else ("tempo", stack.tempo.tls)
+    )
+    if tls is None:
+        return
+    if owner == "tempo" and stack.linkerd is not None:
+        yield Finding(
+            "tracing:tempo.tls",
+            "keeps Linkerd's proxies out: they know no TLS but the mesh's own; add "
+            "tracing:collector without tls and mesh its pods, or remove tracing:linkerd",
+        )
+    if stack.tls is not None and stack.demo_app is not None:
+        yield Finding(
+            f"tracing:{owner}.tls",
+            f"keeps out {shown(stack.demo_app.app)}, which can't be told an authority; remove it "
+            "or tracing:demoApp",
+        )
+
+
+@rule("tempo", "prometheus")
+def _prometheus_can_speak_tls(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.prometheus is None or stack.prometheus.operator is None:
+        return
+    if isinstance(stack.tempo, MonolithicConfig) and stack.tempo.tls is not None:
+        yield Finding(
+            "tracing:tempo.tls",
+            "hides a monolithic Tempo's metrics from tracing:prometheus.operator: the chart's "
+            "ServiceMonitor knows plain HTTP only; remove one of them, or write profile: "
+            "distributed-2",
+        )
+
+
+@rule(
+    "environment",
+    "allow_insecure",
+    "tls",
+    "tempo",
+    "collector",
+    "object_store",
+    "grafana",
+    "loki",
+    "prometheus",
+)
+def _what_is_open_is_meant_to_be(stack: StackConfig, environment: Environment) -> Iterator[Finding]:
+    hops = hops_of(stack)
+    allowed = stack.allow_insecure
+    for hop, state in hops.items():
+        if environment != "dev" and not state.encrypted and hop not in allowed:
+            if "all" in allowed:
+                continue
+            yield Finding(
+                f"tracing:allowInsecure.{hop}",
+                f"is missing, and this hop is not encrypted; {state.remedy}, or say here why it "
+                f"may be open: {hop}: the reason",
+            )
+    for name in allowed:
+        if name == "all":
+            if all(state.encrypted for state in hops.values()):
+                yield Finding("tracing:allowInsecure.all", "has no effect: every hop is encrypted")
+        elif name not in hops:
+            yield Finding(
+                f"tracing:allowInsecure.{name}",
+                f"has no effect: this stack has no such hop, but {', '.join(hops)}; remove it",
+            )
+        elif hops[name].encrypted:
+            yield Finding(
+                f"tracing:allowInsecure.{name}",
+                "says that the hop may be open, and it is encrypted; remove it",
+            )
