@@ -46,6 +46,7 @@ HANDED_ON: Mapping[str, Mapping[str, str]] = {
         "backendWorker.maxUnavailable": "read by the PodDisruptionBudget of Tempo 3's worker",
         "backendWorker.podDisruptionBudget": "the same",
         "compactor.topologySpreadConstraints": "read by the Deployment of Tempo 2's compactor",
+        "gateway.livenessProbe.httpGet": "written into the pod as it is",
         "gateway.readinessProbe.httpGet": "written into the pod as it is",
         "tempo.livenessProbe.httpGet": "written into the pods as it is",
         "tempo.readinessProbe.httpGet": "written into the pods as it is",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from config.tempo import DistributedConfig
 
-from .tempo_tls import TempoTls, mounts, volumes
+from .tempo_tls import TempoTls, mounts, probe_scheme, volumes
 
 PORT: Final = 8080
 OTLP_GRPC_PORT: Final = 4317
@@ -26,7 +26,8 @@ def gateway_values(settings: DistributedConfig, tls: TempoTls | None) -> dict[st
         values |= {
             "extraVolumes": volumes(tls),
             "extraVolumeMounts": mounts(tls),
-            "readinessProbe": {"httpGet": {"scheme": "HTTPS"}},
+            "livenessProbe": {"httpGet": probe_scheme(tls)},
+            "readinessProbe": {"httpGet": probe_scheme(tls)},
         }
     return values
 
@@ -99,6 +100,7 @@ def _servers(settings: DistributedConfig, tls: TempoTls | None) -> list[str]:
     main += _pass("^~ /api", "http", query, QUERY_PORT, tls)
     if "otlpHttp" in settings.receivers and takes_spans:
         main += _pass("= /v1/traces", "http", distributor, OTLP_HTTP_PORT, tls)
+    main += _block("location /", ["return 404;"])
     servers = _block("server", main)
     if "otlpGrpc" in settings.receivers and takes_spans:
         export = "= /opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -108,6 +110,7 @@ def _servers(settings: DistributedConfig, tls: TempoTls | None) -> list[str]:
                 f"listen {OTLP_GRPC_PORT}{ssl};",
                 "http2 on;",
                 *_pass(export, "grpc", distributor, OTLP_GRPC_PORT, tls),
+                *_block("location /", ["return 404;"]),
             ],
         )
     return servers

@@ -163,7 +163,10 @@ def test_another_authority_restarts_whoever_reads_it_once() -> None:
 
 
 def test_the_gateway_passes_on_queries_over_tls_and_nothing_that_is_an_operators() -> None:
-    file = everything().helm_values()["tempo"]["gateway"]["nginxConfig"]["file"]
+    gateway = everything().helm_values()["tempo"]["gateway"]
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert gateway[probe]["httpGet"]["scheme"] == "HTTPS"
+    file = gateway["nginxConfig"]["file"]
     assert "listen 8080 ssl;" in file
     assert "proxy_ssl_verify on;" in file
     assert "proxy_pass https://$upstream:3200$request_uri;" in file
