@@ -137,7 +137,7 @@ def _store(settings: StoreConfig, secrets: Mapping[str, str]) -> Store | None:
                 secret_key_setting="tracing:objectStoreRootPassword",
                 bucket_is_given=False,
             )
-        case S3Config(check=True):
+        case S3Config(check=True, external_secret=None):
             return Store(
                 endpoint=settings.endpoint,
                 secure=not settings.insecure,

@@ -161,6 +161,8 @@ class KafkaLogin:
     secret_name: Input[str]
     username_key: str
     password_key: str
+    version: str | None = None
+    """Another one whenever the login is: pods that read it are restarted then."""
 
 
 @dataclass(frozen=True, kw_only=True)

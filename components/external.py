@@ -67,6 +67,7 @@ def external_kafka(settings: TempoConfig) -> KafkaAccess | None:
         secret_name=kafka.sasl.secret_name,
         username_key=kafka.sasl.username_key,
         password_key=kafka.sasl.password_key,
+        version=kafka.sasl.external_secret and str(kafka.sasl.external_secret.version),
     )
     return KafkaAccess(address=kafka.address, login=login)
 

@@ -2,6 +2,7 @@
 with the keys. Needs a `StoreServer`. Gives `S3Access`."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,10 +11,11 @@ import pulumi_minio as minio
 import pulumi_random as random
 from pulumi import Input, Output, ResourceOptions
 
-from config.object_store import ManagedStoreConfig, StoreConfig
+from config.object_store import ManagedStoreConfig, S3Config, StoreConfig
 
 from .ca_bundle import ca_bundle
 from .contracts import S3Access, StoreAdmin, StoreServer
+from .external_secret import external_secret
 from .kubernetes_object import KubernetesObject, object_metadata
 from .secret_version import secret_version
 
@@ -63,17 +65,7 @@ class ObjectStore(pulumi.ComponentResource):
         child = ResourceOptions(parent=self)
         settings = args.settings
 
-        access_key: Input[str]
-        ready: list[pulumi.Resource] = []
-        if isinstance(settings, ManagedStoreConfig) and args.server.admin is not None:
-            access_key = settings.access_key
-            secret_key = self._generated_key(name, settings.key_version)
-            ready = self._managed(name, settings, args, args.server.admin, secret_key)
-        elif args.access_key is not None and args.secret_key is not None:
-            access_key, secret_key = args.access_key, args.secret_key
-        else:
-            raise ValueError("a store without an admin API needs its keys given")
-
+        secret_name, version, ready = self._keys(name, args)
         ca = (
             ca_bundle(
                 f"{name}-ca",
@@ -85,6 +77,49 @@ class ObjectStore(pulumi.ComponentResource):
             if args.server.ca_certificate is not None
             else None
         )
+        self.access = S3Access(
+            endpoint=args.server.endpoint,
+            bucket=settings.bucket,
+            region=settings.region,
+            insecure=args.server.insecure,
+            path_style=args.server.path_style,
+            secret_name=secret_name,
+            access_key_variable=ACCESS_KEY_VARIABLE,
+            secret_key_variable=SECRET_KEY_VARIABLE,
+            secret_version=version,
+            ca=ca,
+            ready=ready,
+        )
+        self.register_outputs({"bucket": settings.bucket, "secretName": secret_name})
+
+    def _keys(
+        self, name: str, args: ObjectStoreArgs
+    ) -> tuple[Output[str], Input[str], Sequence[pulumi.Resource]]:
+        """The Secret with Tempo's keys, its version, and what has to exist before it is of use."""
+        settings, child = args.settings, ResourceOptions(parent=self)
+        if isinstance(settings, S3Config) and (external := settings.external_secret) is not None:
+            brought = external_secret(
+                f"{name}-access",
+                external,
+                secret_name=settings.secret_name,
+                namespace=args.namespace,
+                keys={
+                    ACCESS_KEY_VARIABLE: external.access_key,
+                    SECRET_KEY_VARIABLE: external.secret_key,
+                },
+                opts=child,
+            )
+            return brought.physical_name, str(external.version), (brought,)
+        access_key: Input[str]
+        ready: list[pulumi.Resource] = []
+        if isinstance(settings, ManagedStoreConfig) and args.server.admin is not None:
+            access_key = settings.access_key
+            secret_key = self._generated_key(name, settings.key_version)
+            ready = self._managed(name, settings, args, args.server.admin, secret_key)
+        elif args.access_key is not None and args.secret_key is not None:
+            access_key, secret_key = args.access_key, args.secret_key
+        else:
+            raise ValueError("a store without an admin API needs its keys given")
         secret = KubernetesObject(
             f"{name}-access",
             {
@@ -95,22 +130,10 @@ class ObjectStore(pulumi.ComponentResource):
             },
             child,
         )
-        self.access = S3Access(
-            endpoint=args.server.endpoint,
-            bucket=settings.bucket,
-            region=settings.region,
-            insecure=args.server.insecure,
-            path_style=args.server.path_style,
-            secret_name=secret.physical_name,
-            access_key_variable=ACCESS_KEY_VARIABLE,
-            secret_key_variable=SECRET_KEY_VARIABLE,
-            secret_version=secret_version(
-                f"{name}-access-version", {"access": access_key, "secret": secret_key}, child
-            ),
-            ca=ca,
-            ready=(secret, *ready),
+        version = secret_version(
+            f"{name}-access-version", {"access": access_key, "secret": secret_key}, child
         )
-        self.register_outputs({"bucket": settings.bucket, "secretName": secret.physical_name})
+        return secret.physical_name, version, (secret, *ready)
 
     def _generated_key(self, name: str, version: int) -> Output[str]:
         password = random.RandomPassword(

@@ -34,6 +34,7 @@ from .contracts import (
     scraped,
     service_host,
 )
+from .external_secret import external_secret
 from .release import helm_release
 from .values.tempo import PodNeeds
 from .values.tempo_distributed import tempo_2_values, tempo_3_values
@@ -88,6 +89,7 @@ class Tempo(pulumi.ComponentResource):
         super().__init__("tracing:index:Tempo", name, None, opts)
         settings = args.settings
         tls = self._tls(name, args)
+        login = self._kafka_login(name, args)
         release = helm_release(
             f"{name}-release",
             chart=args.chart,
@@ -95,7 +97,7 @@ class Tempo(pulumi.ComponentResource):
             namespace=args.namespace,
             values=_values(settings, args, PodNeeds(s3=args.s3, tls=tls)),
             parent=self,
-            depends_on=[*args.s3.ready, *(args.kafka.ready if args.kafka else ())],
+            depends_on=[*args.s3.ready, *(args.kafka.ready if args.kafka else ()), *login],
         )
 
         ca_certificate = args.tls.ca_certificate if args.tls and tls else None
@@ -137,6 +139,25 @@ class Tempo(pulumi.ComponentResource):
         )
         self.traces = _traces(settings)
         self.register_outputs({"queryUrl": self.query.url})
+
+    def _kafka_login(self, name: str, args: TempoArgs) -> list[pulumi.Resource]:
+        """The Secret with the login of a Kafka outside, where it comes from a store of secrets."""
+        settings = args.settings
+        sasl = settings.kafka.sasl if isinstance(settings, Distributed3Config) else None
+        if sasl is None or sasl.external_secret is None:
+            return []
+        brought = external_secret(
+            f"{name}-kafka-login",
+            sasl.external_secret,
+            secret_name=sasl.secret_name,
+            namespace=args.namespace,
+            keys={
+                sasl.username_key: sasl.external_secret.username,
+                sasl.password_key: sasl.external_secret.password,
+            },
+            opts=ResourceOptions(parent=self),
+        )
+        return [brought]
 
     def _tls(self, name: str, args: TempoArgs) -> TempoTls | None:
         """The certificate for every name that Tempo is called by, and its authority."""

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from .base import Section
 from .capabilities import refused_keys
+from .external_secrets import StoreKeysConfig
 from .kinds import (
     BucketName,
     DnsLabel,
@@ -183,7 +184,8 @@ class ExternalMinioConfig(ManagedStoreConfig):
 class S3Config(StoreConfig):
     """Any S3: bucket and keys are given, nothing in the store is managed.
 
-    The keys are the secrets `tracing:objectStoreAccessKey` and `tracing:objectStoreSecretKey`.
+    The keys are the secrets `tracing:objectStoreAccessKey` and `tracing:objectStoreSecretKey`, or
+    come from a store of secrets.
     """
 
     refused: ClassVar = refused_keys("s3")
@@ -198,7 +200,9 @@ class S3Config(StoreConfig):
     """Bucket in the path rather than in the host name, as many servers other than AWS need it."""
     check: bool = True
     """Ask the store at the beginning of each update whether bucket and keys are right. Write false
-    for an endpoint that only the cluster reaches."""
+    for an endpoint that only the cluster reaches. Not asked with `externalSecret`: the keys are not
+    known here."""
+    external_secret: StoreKeysConfig | None = None
     ca_file: NonEmpty | None = None
     """PEM file, relative to the project, with the CA that signed the server's certificate. The
     usual public CAs if not given."""

@@ -56,10 +56,10 @@ def needed(stack: StackConfig) -> dict[str, str]:
     match stack.object_store:
         case ExternalMinioConfig(root_user=user):
             keys["objectStoreRootPassword"] = f"the store is managed as its administrator '{user}'"
-        case S3Config():
+        case S3Config(external_secret=None):
             keys["objectStoreAccessKey"] = "the store's keys are given, not managed"
             keys["objectStoreSecretKey"] = "the store's keys are given, not managed"
-        case MinioConfig():
+        case S3Config() | MinioConfig():
             pass
     if isinstance(stack.grafana, GrafanaApiConfig):
         keys["grafanaAuth"] = "data sources are written through Grafana's API"

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from .base import Section
 from .capacity import QUERIES_DEFAULT, ingest_of, queries_of, retention_of
+from .external_secrets import LoginConfig
 from .kinds import (
     DnsLabel,
     Duration,
@@ -151,7 +152,8 @@ class SaslConfig(Section):
     """How to sign in to Kafka, by SASL's mechanism PLAIN: Tempo 3.0 knows no other."""
 
     secret_name: DnsLabel
-    """Secret, in Tempo's namespace, that is there already."""
+    """Secret, in Tempo's namespace, that is there already unless `externalSecret` brings it."""
+    external_secret: LoginConfig | None = None
     username_key: NonEmpty = "username"
     """Key of the Secret with the user's name."""
     password_key: NonEmpty = "password"

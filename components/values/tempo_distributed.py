@@ -299,6 +299,9 @@ def _login(login: KafkaLogin | None) -> dict[str, Any]:
         return {}
     secret = {"name": login.secret_name}
     keys = {SASL_USERNAME: login.username_key, SASL_PASSWORD: login.password_key}
+    # Read by nobody: a pod whose template is another is restarted, and these values have no
+    # annotations of their own.
+    version = [{"name": "KAFKA_LOGIN_VERSION", "value": login.version}] if login.version else []
     return {
         "extraArgs": [
             f"-ingest.sasl-username=$({SASL_USERNAME})",
@@ -307,7 +310,8 @@ def _login(login: KafkaLogin | None) -> dict[str, Any]:
         "extraEnv": [
             {"name": name, "valueFrom": {"secretKeyRef": {**secret, "key": key}}}
             for name, key in keys.items()
-        ],
+        ]
+        + version,
     }
 
 

@@ -11,6 +11,7 @@ SHARED = {
     "certificate",
     "contracts",
     "external",
+    "external_secret",
     "kubernetes_object",
     "release",
     "secret_version",
