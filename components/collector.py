@@ -9,6 +9,7 @@ from pulumi import Input, ResourceOptions
 
 from config.collector import CollectorConfig
 from config.collector_tiers import Tier, first_tier, gateway_tier
+from config.tenancy import TenancyConfig
 
 from .ca_bundle import ca_bundle
 from .certificate import certificate
@@ -48,6 +49,8 @@ class CollectorArgs:
     namespace: Input[str]
     chart: ChartRef
     traces_to: TraceIngest
+    tenancy: TenancyConfig | None = None
+    """Whose spans are whose; one tenant if `None`."""
     tls: ClusterTls | None = None
     """Who signs certificates; the usual authorities if `None`."""
     senders: Sequence[str] = ()
@@ -80,12 +83,20 @@ class Collector(pulumi.ComponentResource):
                 release_name=tier.release_name,
                 namespace=args.namespace,
                 values=collector_values(
-                    settings, tier, exports_to, tempo, files, args.senders, args.operator
+                    settings,
+                    tier,
+                    exports_to,
+                    tempo,
+                    files,
+                    args.senders,
+                    args.operator,
+                    args.tenancy,
                 ),
                 parent=self,
             )
 
-        exports_to, gateway = tempo, gateway_tier(settings)
+        tenants = 1 if args.tenancy is None else len(args.tenancy.all)
+        exports_to, gateway = tempo, gateway_tier(settings, tenants)
         if gateway is not None:
             second = tier_release("-gateway", gateway, tempo)
             exports_to = Endpoint(
@@ -94,7 +105,7 @@ class Collector(pulumi.ComponentResource):
                 tls=settings.tls is not None,
                 ca_certificate=ca_certificate,
             )
-        release = tier_release("", first_tier(settings), exports_to)
+        release = tier_release("", first_tier(settings, tenants), exports_to)
 
         host = service_host(release.name, release.namespace)
 

@@ -226,6 +226,9 @@ class TraceQuery:
     ca_certificate: str | None = None
     """PEM of the authority that signed its certificate, where it has one; the usual ones if
     `None`."""
+    tenants: Sequence[str] = ()
+    """Who has traces there, the default tenant first; whoever asks says for whom (X-Scope-OrgID).
+    Empty where nobody need say."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,10 @@ class Grafana(pulumi.ComponentResource):
         settings, loki = args.settings, args.loki
         # Fixed uids let the two data sources name each other without a cycle.
         sources = [
-            tempo_data_source(settings.tempo, args.query, settings.loki.uid, loki, args.prometheus)
+            tempo_data_source(
+                settings.tempo, args.query, settings.loki.uid, loki, args.prometheus, tenant
+            )
+            for tenant in args.query.tenants or (None,)
         ]
         self.loki_derived_fields = None
         if loki is not None:
@@ -105,7 +108,7 @@ class Grafana(pulumi.ComponentResource):
         organization = None if settings.organization is None else str(settings.organization)
         for source in sources:
             grafana.oss.DataSource(
-                f"{name}-{source.kind}",
+                f"{name}-{source.key}",
                 type=source.kind,
                 name=source.name,
                 uid=source.uid,
@@ -143,17 +146,21 @@ class Grafana(pulumi.ComponentResource):
         sources: Sequence[DataSource],
         dashboards: Sequence[_Dashboard],
     ) -> None:
+        # The sidecar takes up either kind (the chart's `sidecar.datasources.resource: both`).
+        secret = any(source.secure_json_data for source in sources)
         KubernetesObject(
             f"{name}-data-sources",
             {
                 "apiVersion": "v1",
-                "kind": "ConfigMap",
+                "kind": "Secret" if secret else "ConfigMap",
                 "metadata": object_metadata(
                     "tracing-data-sources",
                     settings.namespace,
                     {settings.label: settings.label_value},
                 ),
-                "data": {"tracing.yaml": provisioning_file(sources, settings.organization)},
+                "stringData" if secret else "data": {
+                    "tracing.yaml": provisioning_file(sources, settings.organization)
+                },
             },
             ResourceOptions(parent=self),
         )

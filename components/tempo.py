@@ -14,6 +14,7 @@ from config.tempo import (
     MonolithicConfig,
     TempoConfig,
 )
+from config.tenancy import TenancyConfig
 
 from .ca_bundle import ca_bundle
 from .certificate import certificate
@@ -70,6 +71,8 @@ class TempoArgs:
     s3: S3Access
     kafka: KafkaAccess | None
     """`None` for a profile that needs no Kafka."""
+    tenancy: TenancyConfig | None = None
+    """Who may read what; one tenant if `None`."""
     tls: ClusterTls | None = None
     """Who signs certificates; only needed where Tempo has TLS."""
     operator: PrometheusOperator | None = None
@@ -95,7 +98,7 @@ class Tempo(pulumi.ComponentResource):
             chart=args.chart,
             release_name=settings.release_name,
             namespace=args.namespace,
-            values=_values(settings, args, PodNeeds(s3=args.s3, tls=tls)),
+            values=_values(settings, args, PodNeeds(s3=args.s3, tls=tls, tenancy=args.tenancy)),
             parent=self,
             depends_on=[*args.s3.ready, *(args.kafka.ready if args.kafka else ()), *login],
         )
@@ -122,11 +125,20 @@ class Tempo(pulumi.ComponentResource):
             zipkin=receiver("zipkin", ZIPKIN_PORT),
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
         )
-        gateway = isinstance(settings, DistributedConfig) and settings.gateway is not None
+        # With tenants the gateway is for those who have to say who they are. What is handed this
+        # contract names its tenant itself.
+        gateway = (
+            isinstance(settings, DistributedConfig)
+            and settings.gateway is not None
+            and args.tenancy is None
+        )
         role, port = ("gateway", GATEWAY_PORT) if gateway else ("query-frontend", QUERY_PORT)
         api = Endpoint(host=service(role), port=port, tls=tls is not None)
         self.query = TraceQuery(
-            url=api.url(), streaming=settings.streaming, ca_certificate=ca_certificate
+            url=api.url(),
+            streaming=settings.streaming,
+            ca_certificate=ca_certificate,
+            tenants=args.tenancy.all if args.tenancy else (),
         )
         # The charts label what they let Prometheus ask: by namespace and microservice, or by the
         # one Service.

@@ -59,7 +59,10 @@ class Tier:
     volume_bytes: int
     """Each pod's volume, or how much of the node's disk it may fill."""
     volume_needed: int
-    """The least volume that holds the queue, in bytes."""
+    """The least volume that holds the queues, in bytes."""
+    queues: int = 1
+    """Queues in each pod: of the last tier one for each tenant, so that no tenant's outage takes
+    the room of another."""
 
     @property
     def max_replicas(self) -> int:
@@ -68,8 +71,8 @@ class Tier:
 
     @property
     def file_bytes(self) -> int:
-        """What the queue's file may grow to."""
-        return int(self.volume_bytes * FILL)
+        """What each queue's file may grow to."""
+        return int(self.volume_bytes * FILL / self.queues)
 
 
 def needs_whole_traces(settings: CollectorConfig) -> bool:
@@ -78,17 +81,17 @@ def needs_whole_traces(settings: CollectorConfig) -> bool:
     return graphs or isinstance(settings.sampling, TailSampling)
 
 
-def first_tier(settings: CollectorConfig) -> Tier:
+def first_tier(settings: CollectorConfig, tenants: int = 1) -> Tier:
     """The pods that applications send to."""
-    return tiers(settings)[0]
+    return tiers(settings, tenants)[0]
 
 
-def gateway_tier(settings: CollectorConfig) -> Tier | None:
+def gateway_tier(settings: CollectorConfig, tenants: int = 1) -> Tier | None:
     """The pods between those and Tempo; `None` where there are none."""
-    return next((tier for tier in tiers(settings) if not tier.is_first), None)
+    return next((tier for tier in tiers(settings, tenants) if not tier.is_first), None)
 
 
-def tiers(settings: CollectorConfig) -> tuple[Tier, ...]:
+def tiers(settings: CollectorConfig, tenants: int = 1) -> tuple[Tier, ...]:
     """All tiers, in the order in which spans go through them."""
     node = settings.mode != "deployment"
     scaling = None if node else settings.autoscaling
@@ -98,6 +101,7 @@ def tiers(settings: CollectorConfig) -> tuple[Tier, ...]:
         settings,
         is_first=True,
         is_last=not two,
+        queues=1 if two else tenants,
         release_name=settings.release_name,
         workload="daemonset" if node else "statefulset",
         replicas=settings.queue.nodes or 1 if node else _pods(settings.replicas, scaling),
@@ -111,6 +115,7 @@ def tiers(settings: CollectorConfig) -> tuple[Tier, ...]:
         settings,
         is_first=False,
         is_last=True,
+        queues=tenants,
         release_name=f"{settings.release_name}{GATEWAY_SUFFIX}",
         workload="statefulset",
         replicas=_pods(gateway.replicas, gateway.autoscaling),
@@ -140,13 +145,15 @@ def _pods(replicas: int, autoscaling: AutoscalingConfig | None) -> int:
     return autoscaling.min_replicas if autoscaling else replicas
 
 
-def _tier(settings: CollectorConfig, *, replicas: int, **fields: Any) -> Tier:
+def _tier(settings: CollectorConfig, *, replicas: int, queues: int, **fields: Any) -> Tier:
     arriving = ingest_mbps(settings) * MB * settings.queue.outage_minutes * 60
     queue = math.ceil(arriving / replicas * HEADROOM)
-    needed = max(math.ceil(queue * DISK_FACTOR / FILL), VOLUME_LEAST)
+    # Nobody knows who will send how much: each tenant's queue holds what all of them may send.
+    needed = max(math.ceil(queue * DISK_FACTOR / FILL), VOLUME_LEAST) * queues
     given = settings.queue.volume_size
     return Tier(
         replicas=replicas,
+        queues=queues,
         queue_bytes=queue,
         volume_bytes=_rounded(needed) if given is None else int(quantity(given)),
         volume_needed=needed,

@@ -253,6 +253,13 @@ def _text(check: Callable[[str], str], pattern: str, **keywords: int) -> list[An
 
 _LABEL_PATTERN: Final = _DNS_LABEL.pattern
 
+
+def _tenant(text: str) -> str:
+    if text in (".", ".."):
+        raise ValueError("would be another directory in the store; write a tenant's name")
+    return text
+
+
 DnsLabel = Annotated[str, *_text(_dns_label, _LABEL_PATTERN, maxLength=DNS_LABEL_MAX)]
 ReleaseName = Annotated[str, *_text(_release_name, _LABEL_PATTERN, maxLength=RELEASE_NAME_MAX)]
 StatefulSetName = Annotated[
@@ -274,8 +281,9 @@ Ratio = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DatasourceUid = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 """Grafana's limit for uids: 40 letters, digits, '-' and '_'."""
-TenantId = Annotated[str, Field(pattern=r"^[A-Za-z0-9!_.*'()-]{1,150}$")]
-"""Tempo's limit for tenants' ids (dskit's `tenant` package): 150 letters, digits and !_.*'()-"""
+TenantId = Annotated[str, AfterValidator(_tenant), Field(pattern=r"^[A-Za-z0-9!_.*'()-]{1,150}$")]
+"""Tempo's limit for tenants' ids (dskit's `tenant` package): 150 letters, digits and !_.*'()-,
+not . or .., which would be other directories."""
 KafkaTopic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 """Kafka's limit for topics: 249 letters, digits, '.', '_' and '-'."""
 NonEmpty = Annotated[str, Field(min_length=1)]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from . import rules, secrets, sizing
 from .errors import ConfigError, Finding, findings_of, unknown_key
 from .object_store import ManagedStoreConfig, MinioConfig
-from .retention import expire_days
+from .retention import expire_days, longest_retention
 from .secrets import SECRET_KEYS, Secrets
 from .stack import StackConfig, environment_of, namespaces_of, sender_namespaces
 
@@ -63,7 +63,7 @@ class Loaded:
         store = self.stack.object_store
         if not isinstance(store, ManagedStoreConfig):
             return None
-        return expire_days(store.lifecycle, self.stack.tempo.block_retention)
+        return expire_days(store.lifecycle, longest_retention(self.stack.tempo))
 
 
 def load() -> Loaded:

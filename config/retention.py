@@ -5,6 +5,7 @@ from typing import Final
 
 from .kinds import duration_seconds
 from .object_store import LifecycleConfig
+from .tempo import ProfileConfig
 
 LIFECYCLE_MARGIN_DAYS: Final = 5
 """Days between Tempo's block retention and the derived expiry of the bucket's objects: long
@@ -16,6 +17,12 @@ _DAY: Final = 86400
 def retention_days(block_retention: str) -> int:
     """Whole days, rounded up, that a block is kept."""
     return math.ceil(duration_seconds(block_retention) / _DAY)
+
+
+def longest_retention(tempo: ProfileConfig) -> str:
+    """The block retention of the tenant whose traces are kept longest."""
+    own = [tenant.block_retention for tenant in tempo.tenants.values()]
+    return max([tempo.block_retention, *filter(None, own)], key=duration_seconds)
 
 
 def expire_days(lifecycle: LifecycleConfig, block_retention: str) -> int:

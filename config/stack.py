@@ -15,6 +15,7 @@ from .linkerd import LinkerdConfig
 from .object_store import MinioConfig, ObjectStoreConfig
 from .platform import ChartsConfig, Environment, KubernetesConfig
 from .tempo import Distributed2Config, TempoConfig
+from .tenancy import TenancyConfig
 from .tls import Hop, TlsConfig
 from .traefik import TraefikConfig
 from .vulture import VultureConfig
@@ -46,6 +47,7 @@ class StackConfig(Section):
     kubernetes: KubernetesConfig = KubernetesConfig()
     charts: ChartsConfig = ChartsConfig()
     tls: TlsConfig | None = None
+    tenancy: TenancyConfig | None = None
     object_store: ObjectStoreConfig = MinioConfig()
     kafka: KafkaClusterConfig | None = None
     tempo: TempoConfig = Distributed2Config()

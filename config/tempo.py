@@ -130,6 +130,13 @@ class LimitsConfig(Section):
     """Size of one trace, in millions of bytes; 0 for no limit."""
 
 
+class TenantConfig(LimitsConfig):
+    """One tenant's own limits and retention, all of them in place of everybody's."""
+
+    block_retention: Duration | None = None
+    """How long its traces are kept; `tracing:tempo.blockRetention` if not given."""
+
+
 class MetricsGeneratorConfig(Section):
     """Makes metrics of spans, and writes them to a Prometheus."""
 
@@ -218,9 +225,9 @@ class ProfileConfig(Section):
     streaming: bool = False
     """Show the results of a search while Tempo is still searching; Grafana is told as well."""
     limits: LimitsConfig | None = None
-    tenants: dict[TenantId, LimitsConfig] = Field(default_factory=dict)
-    """Limits of single tenants in place of `limits`, by the tenant's id. Without multi-tenancy
-    there is one tenant, called single-tenant."""
+    tenants: dict[TenantId, TenantConfig] = Field(default_factory=dict)
+    """Limits and retention of single tenants in place of `limits`, by the tenant's id. Without
+    `tracing:tenancy` there is one tenant, called single-tenant."""
     metrics_generator: MetricsGeneratorConfig | None = None
 
 

@@ -26,7 +26,7 @@ class VultureConfig(Section):
     timeout: Duration = "5m"
     """How long a run may take before it has failed; more than a second for each cycle."""
     tenant: TenantId | None = None
-    """Tenant to write and read as, where Tempo has several."""
+    """Tenant to write and read as; that of `tracing:tenancy.default` if not given."""
     image: Image = "docker.io/grafana/tempo-vulture:3.0.3"
     """Image of tempo-vulture, pinned by tag or digest; one version checks every Tempo."""
     resources: ComputeResources = ComputeResources(cpu="20m", memory="64Mi")

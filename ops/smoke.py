@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             target,
             held,
             Patience(arguments.timeout, progress.still),
-            tenant=arguments.tenant,
+            tenant=arguments.tenant or target.tenant,
             ca_file=arguments.ca_file or target.ca_file,
             store=not arguments.no_store,
         )

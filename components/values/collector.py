@@ -7,6 +7,7 @@ from urllib.parse import quote
 from config.collector import CollectorConfig
 from config.collector_tiers import Tier, size
 from config.kinds import split_image
+from config.tenancy import TenancyConfig
 
 from ..contracts import Endpoint, PrometheusOperator
 from .annotations import AUTHORITY_ANNOTATION
@@ -38,6 +39,7 @@ def collector_values(
     tls: CollectorTls,
     senders: Sequence[str] = (),
     operator: PrometheusOperator | None = None,
+    tenancy: TenancyConfig | None = None,
 ) -> dict[str, Any]:
     """Values of the Helm release of one tier.
 
@@ -57,7 +59,7 @@ def collector_values(
         "resources": compute_resources(tier.resources),
         # Not `config`, which is merged over defaults that open Jaeger, Zipkin and Prometheus
         # receivers: what stands here is the whole configuration.
-        "alternateConfig": collector_config(settings, tier, exports_to, tempo),
+        "alternateConfig": collector_config(settings, tier, exports_to, tempo, tenancy),
         **_pods(tier),
         **_volumes(settings, tier, tls),
     }

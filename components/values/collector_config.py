@@ -15,8 +15,10 @@ from typing import Any, Final
 
 from config.collector import CollectorConfig, SpanMetricsConfig
 from config.collector_tiers import Tier, needs_whole_traces
+from config.tenancy import TenancyConfig
 
 from ..contracts import Endpoint
+from . import collector_tenants as tenants
 from .collector_sampling import literal, sampling_processor
 from .collector_tls import client_tls, server_tls, telemetry_tls
 
@@ -84,7 +86,11 @@ NODE_ATTRIBUTES: Final = {
 
 
 def collector_config(
-    settings: CollectorConfig, tier: Tier, exports_to: Endpoint, tempo: Endpoint
+    settings: CollectorConfig,
+    tier: Tier,
+    exports_to: Endpoint,
+    tempo: Endpoint,
+    tenancy: TenancyConfig | None = None,
 ) -> dict[str, Any]:
     """The whole configuration of one tier.
 
@@ -93,8 +99,11 @@ def collector_config(
     receivers = _receivers(settings, tier) if tier.is_first else _gateway_receivers(settings, tier)
     processors = {"memory_limiter": _memory_limiter()}
     if tier.is_first:
-        processors |= _first_processors(settings, tier)
+        processors |= tenants.untrusted(tenancy) | _first_processors(settings, tier)
     exporter, exporters = _exporter(settings, tier, exports_to)
+    by_tenant = tenancy if tier.is_last else None
+    if by_tenant is not None:
+        exporter, exporters = tenants.CONNECTOR, tenants.exporters(by_tenant, exporters[exporter])
     sampler = sampling_processor(settings.sampling, tier) if tier.is_last else {}
     metrics = settings.metrics if tier.is_last else None
     connectors: dict[str, Any] = {}
@@ -114,6 +123,9 @@ def collector_config(
             processors |= sampler
             connectors["forward"] = {}
             pipelines["traces/sampled"] = _pipeline(["forward"], sampler, [exporter])
+    if by_tenant is not None:
+        connectors |= tenants.routing(by_tenant)
+        pipelines |= tenants.pipelines(by_tenant)
     return {
         "extensions": {
             "health_check": {"endpoint": _listen(HEALTH_CHECK_PORT)},
@@ -125,7 +137,7 @@ def collector_config(
         **({"connectors": connectors} if connectors else {}),
         "service": {
             "extensions": ["health_check", STORAGE],
-            "telemetry": _telemetry(settings, tempo),
+            "telemetry": _telemetry(settings, tempo, tenancy),
             "pipelines": pipelines,
         },
     }
@@ -375,7 +387,9 @@ def _remote_write(settings: SpanMetricsConfig) -> dict[str, Any]:
     }
 
 
-def _telemetry(settings: CollectorConfig, tempo: Endpoint) -> dict[str, Any]:
+def _telemetry(
+    settings: CollectorConfig, tempo: Endpoint, tenancy: TenancyConfig | None
+) -> dict[str, Any]:
     telemetry: dict[str, Any] = {
         "logs": {"encoding": "json"},
         "metrics": {"readers": [_METRICS_READER]},
@@ -383,6 +397,8 @@ def _telemetry(settings: CollectorConfig, tempo: Endpoint) -> dict[str, Any]:
     rate = settings.telemetry.trace_sample_rate
     if rate > 0:
         to = {"protocol": "grpc", "endpoint": tempo.url(), **telemetry_tls(tempo)}
+        if tenancy is not None:
+            to["headers"] = [{"name": tenants.TENANT_HEADER, "value": tenancy.default}]
         # Not to the collector itself, which would trace the taking in of its own spans for ever.
         telemetry["traces"] = {
             "processors": [{"batch": {"exporter": {"otlp": to}}}],

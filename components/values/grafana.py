@@ -14,6 +14,7 @@ from pulumi import Input, Output
 from config.grafana import LokiDatasourceConfig, TempoDatasourceConfig
 
 from ..contracts import LokiRef, PrometheusRef, TraceLogFormat, TraceQuery
+from .collector_tenants import TENANT_HEADER
 from .text import as_yaml
 
 _LINK_TO_TRACE: Final = "${__value.raw}"
@@ -25,6 +26,8 @@ class DataSource:
     """One data source, as Grafana's HTTP API has it."""
 
     kind: Literal["tempo", "loki"]
+    key: str
+    """What tells it from the others of the stack, in its resource's name."""
     name: str
     uid: str
     url: Input[str]
@@ -39,8 +42,13 @@ def tempo_data_source(
     loki_uid: str | None,
     loki: LokiRef | None,
     prometheus: PrometheusRef | None,
+    tenant: str | None = None,
 ) -> DataSource:
-    """The Tempo data source, with links to logs, and the graphs that need metrics."""
+    """The Tempo data source, with links to logs, and the graphs that need metrics.
+
+    With tenants there is one for each: the default tenant's has the name and the uid of the
+    settings, each other's the tenant behind them.
+    """
     data: dict[str, Any] = {"nodeGraph": {"enabled": True}}
     if query.streaming:
         data["streamingEnabled"] = {"metrics": True, "search": True}
@@ -60,13 +68,21 @@ def tempo_data_source(
         data["serviceMap"] = {"datasourceUid": prometheus.datasource_uid}
         data["tracesToMetrics"] = {"datasourceUid": prometheus.datasource_uid}
     secure = {}
+    name, uid, key = settings.name, settings.uid, "tempo"
+    if tenant is not None:
+        # A tenant that people could change would be everybody's.
+        data["httpHeaderName1"] = TENANT_HEADER
+        secure["httpHeaderValue1"] = tenant
+        if tenant != query.tenants[0]:
+            name, uid, key = f"{name} ({tenant})", f"{uid}-{tenant}", f"tempo-{tenant}"
     if query.ca_certificate is not None:
         data["tlsAuthWithCACert"] = True
         secure["tlsCACert"] = query.ca_certificate
     return DataSource(
         kind="tempo",
-        name=settings.name,
-        uid=settings.uid,
+        key=key,
+        name=name,
+        uid=uid,
         url=query.url,
         json_data=data,
         secure_json_data=secure,
@@ -82,7 +98,12 @@ def loki_data_source(
     """The Loki data source, with a derived field for each kind of log."""
     data = {"derivedFields": derived_fields(tempo_uid, formats)}
     return DataSource(
-        kind="loki", name=settings.name, uid=settings.uid, url=loki.url, json_data=data
+        kind="loki",
+        key="loki",
+        name=settings.name,
+        uid=settings.uid,
+        url=loki.url,
+        json_data=data,
     )
 
 

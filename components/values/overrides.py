@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from config.kinds import go_duration
 from config.tempo import Distributed3Config, LimitsConfig, ProfileConfig
 
 MEGABYTE: Final = 1_000_000
@@ -23,11 +24,17 @@ def tenant_overrides(settings: ProfileConfig) -> dict[str, Any]:
 
     Tempo takes nothing from the defaults for a tenant that is named here, so that each has all.
     """
-    return {tenant: _overrides(settings, limits) for tenant, limits in settings.tenants.items()}
+    return {
+        tenant: _overrides(settings, own, own.block_retention)
+        for tenant, own in settings.tenants.items()
+    }
 
 
-def _overrides(settings: ProfileConfig, limits: LimitsConfig | None) -> dict[str, Any]:
+def _overrides(
+    settings: ProfileConfig, limits: LimitsConfig | None, retention: str | None = None
+) -> dict[str, Any]:
     overrides: dict[str, Any] = {}
+    compaction: dict[str, Any] = {}
     if limits is not None:
         overrides["ingestion"] = {
             "rate_strategy": "global",
@@ -36,8 +43,12 @@ def _overrides(settings: ProfileConfig, limits: LimitsConfig | None) -> dict[str
             "max_traces_per_user": limits.max_live_traces,
         }
         overrides["global"] = {"max_bytes_per_trace": limits.max_trace_mb * MEGABYTE}
+    if retention is not None:
+        compaction["block_retention"] = go_duration(retention)
     if isinstance(settings, Distributed3Config) and not settings.compaction:
-        overrides["compaction"] = {"compaction_disabled": True}
+        compaction["compaction_disabled"] = True
+    if compaction:
+        overrides["compaction"] = compaction
     if (generator := settings.metrics_generator) is not None:
         overrides["metrics_generator"] = {
             "processors": list(generator.processors),

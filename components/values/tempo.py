@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from config.platform import ComputeResources
 from config.tempo import MetricsGeneratorConfig
+from config.tenancy import TenancyConfig
 
 from ..contracts import S3Access
 from .annotations import AUTHORITY_ANNOTATION, CA_ANNOTATION, VERSION_ANNOTATION
@@ -32,6 +33,7 @@ class PodNeeds:
 
     s3: S3Access
     tls: TempoTls | None = None
+    tenancy: TenancyConfig | None = None
 
 
 def alive_probe(tls: TempoTls | None) -> dict[str, Any]:

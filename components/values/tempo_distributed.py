@@ -126,6 +126,7 @@ def _common(
         # its own, and the addresses this program hands out would only match some names.
         "fullnameOverride": settings.release_name,
         "reportingEnabled": False,
+        **({"multitenancyEnabled": True} if pod.tenancy else {}),
         **({"streamOverHTTPEnabled": True} if settings.streaming else {}),
         "global": {"extraArgs": [EXPAND]},
         "tempo": {
@@ -148,7 +149,7 @@ def _common(
             "extraArgs": [f"-shutdown-delay={LEAVING}"],
             "terminationGracePeriodSeconds": GRACE_SECONDS,
         },
-        "gateway": _gateway(settings, pod.tls),
+        "gateway": _gateway(settings, pod),
         "memcached": _memcached(settings),
         # The chart configures its memcached as a cache whether or not it installs one.
         **({} if settings.memcached else {"cache": {"caches": []}}),
@@ -231,11 +232,11 @@ def _scaled(pod: PodNeeds, component: str, settings: ScaledWorkloadConfig) -> di
     return {**workload(pod, settings.resources), **_replicas(component, settings)}
 
 
-def _gateway(settings: DistributedConfig, tls: TempoTls | None) -> dict[str, Any]:
+def _gateway(settings: DistributedConfig, pod: PodNeeds) -> dict[str, Any]:
     gateway = settings.gateway
     if gateway is None:
         return {"enabled": False}
-    values = {"enabled": True, **_replicas("gateway", gateway), **gateway_values(settings, tls)}
+    values = {"enabled": True, **_replicas("gateway", gateway), **gateway_values(settings, pod)}
     if compute := compute_resources(gateway.resources):
         values["resources"] = compute
     return values

@@ -4,10 +4,15 @@ Not the chart's own one: that talks plain HTTP to what is behind it, and passes 
 is an operator's to ask for (flush, shutdown, the rings).
 """
 
+import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from config.tempo import DistributedConfig
+from config.tenancy import BasicAuthConfig, TenancyConfig, TrustedProxyConfig
 
+from .collector_tenants import TENANT_HEADER
+from .tempo import PodNeeds
 from .tempo_tls import TempoTls, mounts, probe_scheme, volumes
 
 PORT: Final = 8080
@@ -19,9 +24,14 @@ _CERTIFICATE: Final = "/etc/tempo-tls/tls.crt"
 _KEY: Final = "/etc/tempo-tls/tls.key"
 
 
-def gateway_values(settings: DistributedConfig, tls: TempoTls | None) -> dict[str, Any]:
-    """What the chart's `gateway` is told of nginx and of TLS."""
-    values: dict[str, Any] = {"nginxConfig": {"file": nginx_configuration(settings, tls)}}
+def gateway_values(settings: DistributedConfig, pod: PodNeeds) -> dict[str, Any]:
+    """What the chart's `gateway` is told of nginx, of TLS and of who may ask."""
+    tls, tenancy = pod.tls, pod.tenancy
+    file = nginx_configuration(settings, tls, tenancy)
+    values: dict[str, Any] = {"nginxConfig": {"file": file}}
+    if tenancy is not None and isinstance(tenancy.authentication, BasicAuthConfig):
+        secret = tenancy.authentication.secret_name
+        values["basicAuth"] = {"enabled": True, "existingSecret": secret}
     if tls is not None:
         values |= {
             "extraVolumes": volumes(tls),
@@ -32,7 +42,9 @@ def gateway_values(settings: DistributedConfig, tls: TempoTls | None) -> dict[st
     return values
 
 
-def nginx_configuration(settings: DistributedConfig, tls: TempoTls | None) -> str:
+def nginx_configuration(
+    settings: DistributedConfig, tls: TempoTls | None, tenancy: TenancyConfig | None = None
+) -> str:
     """nginx.conf, in which the chart fills in namespace and DNS.
 
     What is behind has its name looked up for each request, as pods' addresses change: hence the
@@ -43,7 +55,9 @@ def nginx_configuration(settings: DistributedConfig, tls: TempoTls | None) -> st
         "error_log /dev/stderr;",
         "pid /tmp/nginx.pid;",
         *_block("events", ["worker_connections 4096;"]),
-        *_block("http", [*_HTTP, *_tls_http(tls), *_servers(settings, tls)]),
+        *_block(
+            "http", [*_HTTP, *_tls_http(tls), *_who(tenancy), *_servers(settings, tls, tenancy)]
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -87,7 +101,48 @@ def _tls_http(tls: TempoTls | None) -> list[str]:
     ]
 
 
-def _servers(settings: DistributedConfig, tls: TempoTls | None) -> list[str]:
+def _who(tenancy: TenancyConfig | None) -> list[str]:
+    """From who asks to the tenant; an empty one is refused."""
+    match tenancy.authentication if tenancy else None:
+        case BasicAuthConfig(users=users):
+            return _block("map $remote_user $tenant", _table(users))
+        case TrustedProxyConfig(header=header):
+            variable = f"$http_{header.lower().replace('-', '_')}"
+            tenants = tenancy.all if tenancy else ()
+            return _block(f"map {variable} $tenant", _table({name: name for name in tenants}))
+        case None:
+            return []
+
+
+def _table(entries: Mapping[str, str]) -> list[str]:
+    # nginx compares without regard to case, but for regular expressions that say otherwise.
+    return [
+        'default "";',
+        *(f'"~^{re.escape(key)}$" "{value}";' for key, value in entries.items()),
+    ]
+
+
+def _authenticated(tenancy: TenancyConfig | None, kind: str) -> list[str]:
+    """Who is let in to a location, and as whom: what a client says of its tenant is replaced."""
+    match tenancy.authentication if tenancy else None:
+        case BasicAuthConfig():
+            # Who is in the Secret but not in the map gets no tenant, and so nothing from Tempo.
+            let_in = ['auth_basic "Tempo";', "auth_basic_user_file /etc/nginx/secrets/.htpasswd;"]
+        case TrustedProxyConfig(networks=networks):
+            let_in = [*(f"allow {network};" for network in networks), "deny all;"]
+        case None:
+            return []
+    return [
+        *let_in,
+        f"{kind}_set_header {TENANT_HEADER} $tenant;",
+        # Tempo has no use for it.
+        f'{kind}_set_header Authorization "";',
+    ]
+
+
+def _servers(
+    settings: DistributedConfig, tls: TempoTls | None, tenancy: TenancyConfig | None
+) -> list[str]:
     ssl = "" if tls is None else " ssl"
     # Whoever shows no certificate of its own is not taken in by the receivers.
     takes_spans = tls is None or not tls.client_certificates
@@ -95,11 +150,14 @@ def _servers(settings: DistributedConfig, tls: TempoTls | None) -> list[str]:
     distributor = f"{settings.release_name}-distributor"
     main = [f"listen {PORT}{ssl};"]
     if settings.streaming:
-        main += ["http2 on;", *_pass("/tempopb.StreamingQuerier/", "grpc", query, QUERY_PORT, tls)]
+        main += [
+            "http2 on;",
+            *_pass("/tempopb.StreamingQuerier/", "grpc", query, QUERY_PORT, tls, tenancy),
+        ]
     main += _block("location = /", ["return 200 'OK';"])
-    main += _pass("^~ /api", "http", query, QUERY_PORT, tls)
+    main += _pass("^~ /api", "http", query, QUERY_PORT, tls, tenancy)
     if "otlpHttp" in settings.receivers and takes_spans:
-        main += _pass("= /v1/traces", "http", distributor, OTLP_HTTP_PORT, tls)
+        main += _pass("= /v1/traces", "http", distributor, OTLP_HTTP_PORT, tls, tenancy)
     main += _block("location /", ["return 404;"])
     servers = _block("server", main)
     if "otlpGrpc" in settings.receivers and takes_spans:
@@ -109,14 +167,21 @@ def _servers(settings: DistributedConfig, tls: TempoTls | None) -> list[str]:
             [
                 f"listen {OTLP_GRPC_PORT}{ssl};",
                 "http2 on;",
-                *_pass(export, "grpc", distributor, OTLP_GRPC_PORT, tls),
+                *_pass(export, "grpc", distributor, OTLP_GRPC_PORT, tls, tenancy),
                 *_block("location /", ["return 404;"]),
             ],
         )
     return servers
 
 
-def _pass(location: str, protocol: str, service: str, port: int, tls: TempoTls | None) -> list[str]:
+def _pass(
+    location: str,
+    protocol: str,
+    service: str,
+    port: int,
+    tls: TempoTls | None,
+    tenancy: TenancyConfig | None,
+) -> list[str]:
     """A location that is passed on to a Service of Tempo's."""
     kind = "grpc" if protocol == "grpc" else "proxy"
     scheme = protocol if tls is None else f"{protocol}s"
@@ -125,6 +190,7 @@ def _pass(location: str, protocol: str, service: str, port: int, tls: TempoTls |
     return _block(
         f"location {location}",
         [
+            *_authenticated(tenancy, kind),
             f"set $upstream {host};",
             *([f"{kind}_ssl_name {host};"] if tls is not None else []),
             f"{kind}_pass {scheme}://$upstream:{port}{uri};",

@@ -74,6 +74,7 @@ def tempo_configuration(settings: MonolithicConfig, pod: PodNeeds) -> dict[str, 
         overrides["defaults"] = defaults
     return {
         "usage_report": {"reporting_enabled": False},
+        **({"multitenancy_enabled": True} if pod.tenancy else {}),
         "server": {"http_listen_port": 3200, **listening(pod.tls)},
         **clients(pod.tls, settings.profile),
         **({"stream_over_http_enabled": True} if settings.streaming else {}),

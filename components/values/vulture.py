@@ -34,8 +34,8 @@ def vulture_args(settings: VultureConfig, traces_to: TraceIngest, query: TraceQu
     }
     if push.tls:
         arguments["tempo-push-tls"] = "true"
-    if settings.tenant is not None:
-        arguments["tempo-org-id"] = settings.tenant
+    if query.tenants:
+        arguments["tempo-org-id"] = settings.tenant or query.tenants[0]
     return ["-validation-mode", *(joined("-", key, "=", value) for key, value in arguments.items())]
 
 

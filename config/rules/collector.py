@@ -33,7 +33,10 @@ def _the_volume_holds_the_budget(stack: StackConfig, _: Environment) -> Iterator
     if stack.collector is None:
         return
     queue = stack.collector.queue
-    wanting = [tier for tier in tiers(stack.collector) if tier.volume_bytes < tier.volume_needed]
+    tenants = 1 if stack.tenancy is None else len(stack.tenancy.all)
+    wanting = [
+        tier for tier in tiers(stack.collector, tenants) if tier.volume_bytes < tier.volume_needed
+    ]
     if not wanting:
         return
     largest = max(wanting, key=lambda tier: tier.volume_needed)

@@ -76,6 +76,8 @@ class Target:
     loki: Address | None = None
     log_format: TraceLogFormat | None = None
     """How the access log that Loki gets shows its trace ids."""
+    tenant: str | None = None
+    """The tenant that spans without a mark are of; `None` where there is only one."""
     tempo_name: str | None = None
     """The name in the certificate of each of Tempo's pods; `None` for a Tempo without TLS."""
     ca_file: Path | None = None
@@ -135,6 +137,7 @@ def _target(stack: str, settings: StackConfig, recorded: Recorded) -> Target:
         tempo=output("tempoUrl"),
         profile=settings.tempo.profile,
         log_format=None if settings.traefik is None else LOG_FORMATS[settings.traefik.version],
+        tenant=settings.tenancy.default if settings.tenancy else None,
         tempo_name=None if settings.tempo.tls is None else _tempo_name(settings.tempo),
         ca_file=None if settings.tls is None else ROOT / settings.tls.ca_file,
         parts=tuple(_parts(settings, recorded)),

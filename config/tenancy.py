@@ -1,0 +1,81 @@
+"""Settings of several tenants in one Tempo: whose spans are whose, and who may read which."""
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from .base import Section
+from .collector import AttributeName
+from .kinds import DnsLabel, NonEmpty, TenantId
+
+
+def _network(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"is no network ({error}); write one such as 10.1.0.0/16") from None
+    if network.prefixlen == 0:
+        raise ValueError(
+            "is every address, so that anybody could say who they are; write the proxy's own"
+        )
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
+
+class BasicAuthConfig(Section):
+    """Clients sign in with name and password."""
+
+    type: Literal["basic"]
+    """By HTTP basic authentication."""
+    secret_name: DnsLabel
+    """Secret, in Tempo's namespace, that is there already: key .htpasswd, as htpasswd writes it."""
+    users: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")], TenantId],
+        Field(min_length=1),
+    ]
+    """The tenant of each user. Who is in the Secret and not here reads nothing."""
+
+
+class TrustedProxyConfig(Section):
+    """A proxy that has authenticated clients already says which tenant they are of."""
+
+    type: Literal["trusted-proxy"]
+    """By a header."""
+    header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] = "X-Tenant"
+    """Header with the tenant. The proxy has to take it out of what clients send."""
+    networks: Annotated[tuple[Network, ...], Field(min_length=1)]
+    """Addresses of the proxy, such as 10.1.0.0/16: from anywhere else nothing is taken."""
+
+
+Authentication = Annotated[BasicAuthConfig | TrustedProxyConfig, Field(discriminator="type")]
+
+
+class TenancyConfig(Section):
+    """Several tenants, each of which sees its own traces only.
+
+    The collector says whose a span is; the gateway who may read. Limits and retention of a tenant
+    are `tracing:tempo.tenants`.
+    """
+
+    attribute: AttributeName = "k8s.namespace.name"
+    """Resource attribute that a span's tenant is told by. One of `k8s.` is what the cluster says of
+    the sender's pod, whatever the sender itself says; any other is the sender's word."""
+    tenants: Annotated[dict[TenantId, tuple[NonEmpty, ...]], Field(min_length=1)]
+    """The values of the attribute by tenant, such as shop: [shop, checkout]; the tenant's own name
+    if there are none."""
+    default: TenantId
+    """Tenant of the spans that are nobody else's; one of `tenants`, or one more."""
+    authentication: Authentication | None = None
+    """How the gateway knows who asks (`tracing:tempo.gateway`)."""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every tenant, the default one first."""
+        return (self.default, *(tenant for tenant in self.tenants if tenant != self.default))
+
+    def values(self, tenant: str) -> tuple[str, ...]:
+        """The values of the attribute that make a span this tenant's."""
+        return self.tenants.get(tenant, ()) or (tenant,)

@@ -1,0 +1,250 @@
+"""Two tenants in a real Tempo behind a real nginx: nobody reads what is another's."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import requests
+import yaml
+
+from ops.registrations import record
+from tests.live.figures import Figures
+from tests.live.needs import free_port
+from tests.live.processes import answers, config, missing, running
+from tests.live.traces import export_request
+from tests.live.waiting import until
+
+REASON: Final = missing("tempo", "nginx", "openssl")
+pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
+
+READS: Final = 1000
+USERS: Final = {"ann": "shop", "ben": "bank"}
+BASIC: Final = {"type": "basic", "secretName": "users", "users": USERS}
+TRUSTED: Final = {"type": "trusted-proxy", "header": "X-Team", "networks": ["127.0.0.1/32"]}
+
+
+def stack(authentication: dict[str, Any]) -> dict[str, Any]:
+    tenants = {"shop": [], "bank": []}
+    return {
+        "tracing:tenancy": {
+            "tenants": tenants,
+            "default": "shop",
+            "authentication": authentication,
+        },
+        "tracing:tempo": {"gateway": {}},
+        "tracing:collector": {},
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """An nginx before Tempo, as a stack configures it."""
+
+    url: str
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        """What it answers."""
+        return requests.get(self.url + path, headers=headers, timeout=10)
+
+    def as_user(self, path: str, user: str, password: str, **headers: str) -> requests.Response:
+        """What it answers to somebody with a name."""
+        login = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return self.get(path, Authorization=f"Basic {login}", **headers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """Tempo, and the two kinds of gateway before it."""
+
+    basic: Gateway
+    trusted: Gateway
+    otlp: str
+    passwords: dict[str, str]
+    traces: dict[str, list[str]]
+    """The ids of each tenant's traces."""
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    directory = tmp_path_factory.mktemp("tenants")
+    query, otlp = free_port(), free_port()
+    raw = stack(BASIC) | {"tracing:tempo": {"profile": "monolithic"}}
+    raw["tracing:tenancy"] = raw["tracing:tenancy"] | {"authentication": None}
+    tempo = yaml.safe_load(record("dev", raw, {}).helm_values()["tempo"]["config"])
+    tempo["server"] |= {"http_listen_address": "127.0.0.1", "http_listen_port": query}
+    tempo["server"] |= {"grpc_listen_address": "127.0.0.1", "grpc_listen_port": free_port()}
+    tempo["distributor"]["receivers"] = {
+        "otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}
+    }
+    tempo["storage"]["trace"] = {
+        "backend": "local",
+        "local": {"path": str(directory / "blocks")},
+        "wal": {"path": str(directory / "wal")},
+    }
+    del tempo["overrides"]["per_tenant_override_config"]
+    tempo["memberlist"] = {"bind_addr": ["127.0.0.1"], "bind_port": free_port()}
+    passwords = {user: secrets.token_hex(8) for user in (*USERS, "eve")}
+    (directory / "secrets").mkdir()
+    (directory / "secrets/.htpasswd").write_text(
+        "".join(f"{user}:{_hashed(password)}\n" for user, password in passwords.items())
+    )
+    file = config(directory, "tempo", tempo)
+    command = ("tempo", f"-config.file={file}")
+    ready = f"http://127.0.0.1:{query}/ready"
+    with (
+        running("tempo", directory, *command, ready=lambda: answers(ready)),
+        nginx(directory, "basic", stack(BASIC), query, otlp) as basic,
+        nginx(directory, "trusted", stack(TRUSTED), query, otlp) as trusted,
+    ):
+        traces = {tenant: [secrets.token_hex(16) for _ in range(50)] for tenant in USERS.values()}
+        for tenant, ids in traces.items():
+            for trace_id in ids:
+                sent = requests.post(
+                    f"http://127.0.0.1:{otlp}/v1/traces",
+                    data=export_request(trace_id, tenant).SerializeToString(),
+                    headers={"Content-Type": "application/x-protobuf", "X-Scope-OrgID": tenant},
+                    timeout=10,
+                )
+                assert sent.ok, sent.text
+        yield Platform(
+            basic=basic,
+            trusted=trusted,
+            otlp=f"http://127.0.0.1:{otlp}",
+            passwords=passwords,
+            traces=traces,
+        )
+
+
+def _hashed(password: str) -> str:
+    done = subprocess.run(
+        ["openssl", "passwd", "-apr1", password], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+class nginx:
+    """An nginx with a stack's configuration, between free ports of this machine."""
+
+    def __init__(
+        self, directory: Path, name: str, raw: dict[str, Any], query: int, otlp: int
+    ) -> None:
+        values = record("dev", raw, {}).helm_values()["tempo"]
+        text: str = values["gateway"]["nginxConfig"]["file"]
+        port = free_port()
+        # What a cluster has and this machine has not: DNS, Services, and a newer nginx.
+        text = re.sub(r"resolver [^;]+;", "", text)
+        text = re.sub(r"set \$upstream [^;]+;", "set $upstream 127.0.0.1;", text)
+        text = text.replace("http2 on;", "").replace(":3200", f":{query}")
+        text = text.replace("listen 8080", f"listen 127.0.0.1:{port}")
+        text = text.replace("listen 4317", f"listen 127.0.0.1:{free_port()}")
+        text = text.replace("$upstream:4318", f"$upstream:{otlp}")
+        text = text.replace("/tmp/", f"{directory}/{name}-")
+        text = text.replace("/etc/nginx/secrets", str(directory / "secrets"))
+        file = directory / f"{name}.conf"
+        file.write_text(f"daemon off;\nuser root;\n{text}", "utf-8")
+        url = f"http://127.0.0.1:{port}"
+        self._gateway = Gateway(url=url)
+        self._process = running(
+            f"nginx-{name}", directory, "nginx", "-c", str(file), ready=lambda: answers(f"{url}/")
+        )
+
+    def __enter__(self) -> Gateway:
+        self._process.__enter__()
+        return self._gateway
+
+    def __exit__(self, *error: Any) -> None:
+        self._process.__exit__(*error)
+
+
+def read(platform: Platform, user: str, trace_id: str, **headers: str) -> requests.Response:
+    path = f"/api/traces/{trace_id}"
+    return platform.basic.as_user(path, user, platform.passwords[user], **headers)
+
+
+def test_each_tenant_reads_its_own_traces(platform: Platform) -> None:
+    for user, tenant in USERS.items():
+        for trace_id in platform.traces[tenant]:
+            until("the trace is found", 30, lambda u=user, t=trace_id: read(platform, u, t).ok)
+
+
+def test_of_a_thousand_reads_none_crosses(platform: Platform, figures: Figures) -> None:
+    """Whatever the client says of its tenant itself."""
+    others = {"ann": "bank", "ben": "shop"}
+    asked = [
+        (
+            user,
+            platform.traces[tenant][number % 50],
+            tenant if number % 2 else f"{tenant}|shop|bank",
+        )
+        for number in range(READS // 2)
+        for user, tenant in others.items()
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        answered = list(
+            pool.map(lambda one: read(platform, one[0], one[1], **{"X-Scope-OrgID": one[2]}), asked)
+        )
+    assert len(answered) == READS
+    crossed = [answer for answer in answered if answer.ok]
+    figures.add(f"reads across two tenants that were answered, of {READS}", len(crossed), "reads")
+    assert crossed == []
+    assert {answer.status_code for answer in answered} == {404}
+
+
+def test_a_search_shows_nothing_of_another_tenant(platform: Platform) -> None:
+    own = set(platform.traces["shop"])
+
+    def found() -> set[str]:
+        answer = platform.basic.as_user(
+            "/api/search?q={}&limit=200", "ann", platform.passwords["ann"]
+        )
+        return {trace["traceID"].zfill(32) for trace in answer.json()["traces"]}
+
+    until("the search finds something", 60, lambda: len(found()) >= 1)
+    assert found() <= own
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Scope-OrgID": "shop"}])
+def test_nobody_reads_without_a_password(platform: Platform, headers: dict[str, str]) -> None:
+    path = f"/api/traces/{platform.traces['shop'][0]}"
+    assert platform.basic.get(path, **headers).status_code == 401
+    assert platform.basic.as_user(path, "ann", "wrong", **headers).status_code == 401
+
+
+def test_a_user_without_a_tenant_reads_nothing(platform: Platform) -> None:
+    answer = read(platform, "eve", platform.traces["shop"][0], **{"X-Scope-OrgID": "shop"})
+    assert answer.status_code == 401
+
+
+def test_a_trusted_proxy_reads_for_whom_it_names_and_only_for_tenants(platform: Platform) -> None:
+    path = f"/api/traces/{platform.traces['shop'][0]}"
+    assert platform.trusted.get(path, **{"X-Team": "shop"}).ok
+    assert platform.trusted.get(path, **{"X-Team": "bank"}).status_code == 404
+    for headers in ({"X-Team": "nobody"}, {"X-Scope-OrgID": "shop"}, {"X-Team": "SHOP"}):
+        assert platform.trusted.get(path, **headers).status_code == 401
+
+
+def test_spans_that_come_through_the_gateway_are_the_users(platform: Platform) -> None:
+    trace_id = secrets.token_hex(16)
+    login = base64.b64encode(f"ann:{platform.passwords['ann']}".encode()).decode()
+    sent = requests.post(
+        f"{platform.basic.url}/v1/traces",
+        data=export_request(trace_id, "gateway").SerializeToString(),
+        headers={
+            "Content-Type": "application/x-protobuf",
+            "X-Scope-OrgID": "bank",
+            "Authorization": f"Basic {login}",
+        },
+        timeout=10,
+    )
+    assert sent.ok, sent.text
+    until("the owner finds it", 30, lambda: read(platform, "ann", trace_id).ok)
+    assert read(platform, "ben", trace_id).status_code == 404
