@@ -67,7 +67,8 @@ class Platform:
 
     basic: Gateway
     trusted: Gateway
-    otlp: str
+    otlp_grpc: str
+    query: str
     passwords: dict[str, str]
     traces: dict[str, list[str]]
     """The ids of each tenant's traces."""
@@ -76,14 +77,19 @@ class Platform:
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     directory = tmp_path_factory.mktemp("tenants")
-    query, otlp = free_port(), free_port()
+    query, otlp, otlp_grpc = free_port(), free_port(), free_port()
     raw = stack(BASIC) | {"tracing:tempo": {"profile": "monolithic"}}
     raw["tracing:tenancy"] = raw["tracing:tenancy"] | {"authentication": None}
     tempo = yaml.safe_load(record("dev", raw, {}).helm_values()["tempo"]["config"])
     tempo["server"] |= {"http_listen_address": "127.0.0.1", "http_listen_port": query}
     tempo["server"] |= {"grpc_listen_address": "127.0.0.1", "grpc_listen_port": free_port()}
     tempo["distributor"]["receivers"] = {
-        "otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}
+        "otlp": {
+            "protocols": {
+                "http": {"endpoint": f"127.0.0.1:{otlp}"},
+                "grpc": {"endpoint": f"127.0.0.1:{otlp_grpc}"},
+            }
+        }
     }
     tempo["storage"]["trace"] = {
         "backend": "local",
@@ -118,7 +124,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield Platform(
             basic=basic,
             trusted=trusted,
-            otlp=f"http://127.0.0.1:{otlp}",
+            otlp_grpc=f"127.0.0.1:{otlp_grpc}",
+            query=f"http://127.0.0.1:{query}",
             passwords=passwords,
             traces=traces,
         )
@@ -248,3 +255,87 @@ def test_spans_that_come_through_the_gateway_are_the_users(platform: Platform) -
     assert sent.ok, sent.text
     until("the owner finds it", 30, lambda: read(platform, "ann", trace_id).ok)
     assert read(platform, "ben", trace_id).status_code == 404
+
+
+# --- Whose spans are whose ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def collector(platform: Platform, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a collector takes OTLP over HTTP that tells tenants by an attribute."""
+    if (reason := missing("otelcol-contrib")) is not None:
+        pytest.skip(reason)
+    raw = stack(BASIC)
+    raw["tracing:tenancy"] |= {"attribute": request.param, "default": "rest"}
+    made = record("dev", raw, {}).helm_values()["collector"]["alternateConfig"]
+    if (
+        "routing"
+        not in subprocess.run(
+            ["otelcol-contrib", "components"], capture_output=True, text=True, check=True
+        ).stdout
+    ):
+        pytest.skip("needs an otelcol-contrib with the routing connector")
+    http, health = free_port(), free_port()
+    protocols = made["receivers"]["otlp"]["protocols"]
+    protocols["grpc"]["endpoint"] = f"127.0.0.1:{free_port()}"
+    protocols["http"]["endpoint"] = f"127.0.0.1:{http}"
+    made["extensions"]["health_check"]["endpoint"] = f"127.0.0.1:{health}"
+    storage = made["extensions"]["file_storage/queue"]
+    storage["directory"] = storage["compaction"]["directory"] = str(tmp_path / "queue")
+    for exporter in made["exporters"].values():
+        exporter["endpoint"] = platform.otlp_grpc
+    # There is no Kubernetes to ask: nobody is known, and nothing waits for it.
+    made["processors"]["k8s_attributes"]["auth_type"] = "none"
+    made["service"]["telemetry"]["metrics"] = {"level": "none"}
+    file = config(tmp_path, "collector", made)
+    away = ("KUBERNETES_SERVICE_HOST=127.0.0.1", "KUBERNETES_SERVICE_PORT=1")
+    command = ("env", *away, "otelcol-contrib", f"--config={file}")
+    ready = f"http://127.0.0.1:{health}/"
+    with running("collector", tmp_path, *command, ready=lambda: answers(ready)):
+        yield f"http://127.0.0.1:{http}"
+
+
+def send(collector: str, attribute: str, value: str) -> str:
+    """The id of a trace of a resource with an attribute, sent by somebody who claims a tenant."""
+    trace_id = secrets.token_hex(16)
+    spans = export_request(trace_id, value)
+    said = spans.resource_spans[0].resource.attributes.add()
+    said.key, said.value.string_value = attribute, value
+    sent = requests.post(
+        f"{collector}/v1/traces",
+        data=spans.SerializeToString(),
+        headers={"Content-Type": "application/x-protobuf", "X-Scope-OrgID": "bank"},
+        timeout=10,
+    )
+    assert sent.ok, sent.text
+    return trace_id
+
+
+def owners(platform: Platform, trace_id: str) -> list[str]:
+    """The tenants that have a trace."""
+    return [
+        tenant
+        for tenant in ("shop", "bank", "rest")
+        if requests.get(
+            f"{platform.query}/api/traces/{trace_id}",
+            headers={"X-Scope-OrgID": tenant},
+            timeout=10,
+        ).ok
+    ]
+
+
+@pytest.mark.parametrize("collector", ["tenant"], indirect=True)
+def test_the_collector_files_each_resource_under_its_tenant(
+    platform: Platform, collector: str
+) -> None:
+    for value, owner in (("shop", "shop"), ("bank", "bank"), ("nobody", "rest")):
+        trace_id = send(collector, "tenant", value)
+        until(f"a trace of {value} is there", 60, lambda t=trace_id: owners(platform, t))
+        assert owners(platform, trace_id) == [owner]
+
+
+@pytest.mark.parametrize("collector", ["k8s.namespace.name"], indirect=True)
+def test_a_sender_can_not_claim_a_namespace(platform: Platform, collector: str) -> None:
+    trace_id = send(collector, "k8s.namespace.name", "shop")
+    until("the trace is there", 60, lambda: owners(platform, trace_id))
+    assert owners(platform, trace_id) == ["rest"]
