@@ -51,8 +51,10 @@ format: setup ## format, and fix what lint can fix
 	$(python) -m ruff format .
 
 # The interpreter of .venv comes first on PATH: plug-ins and the language host find it there.
+# A stack file that has lost its form is refused with its keys, where Pulumi would name a line at most.
 define pulumi
-	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
+	@$(python) -m ops stack-file "Pulumi.$(STACK).yaml"; \
+	pulumi="$$($(python) -m ops engine --language-host --path)"; \
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" "$$pulumi" $@ --stack "$(STACK)" $(ARGS)
 endef
 

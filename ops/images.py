@@ -59,6 +59,8 @@ CHART_IMAGES: Final[Mapping[str, tuple[ChartImage, ...]]] = {
 }
 """What each pinned chart runs, with the values that this program gives it."""
 
+CHARTS: Final = f"{PREFIX}charts"
+
 STRIMZI_KAFKA: Final = "quay.io/strimzi/kafka:1.2.0-kafka-{version}"
 """The image that Strimzi 1.2.0 takes for a version of Kafka."""
 
@@ -98,8 +100,9 @@ def images(stack: str, file: Path | None = None) -> Images:
     Raises UserError where there is no such file, ConfigError where it is refused.
     """
     raw = plain_settings(file or ROOT / f"Pulumi.{stack}.yaml")
-    # Where the archives of charts are is of no interest here, and they need not be there.
-    raw = {key: value for key, value in raw.items() if key != f"{PREFIX}charts"}
+    if CHARTS in raw:
+        # Where the archives of charts are is of no interest here, and they need not be there.
+        raw[CHARTS] = {}
     return images_of(record(stack, raw, placeholders(raw)))
 
 

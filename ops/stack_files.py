@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 import config
 from config.load import PREFIX
 from config.secrets import SECRET_KEYS
-from ops import UserError
+from ops import stack_file
 from ops.registrations import Recorded, record
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -32,36 +30,19 @@ STACK_FILES: Final = {
 
 def settings(stack: str) -> dict[str, Any]:
     """What stands in a stack's file, by full key."""
-    return yaml.safe_load(STACK_FILES[stack].read_text(encoding="utf-8"))["config"]
+    return stack_file.read(STACK_FILES[stack])
 
 
 def plain_settings(file: Path) -> dict[str, Any]:
     """What stands in a stack file, by full key, without its secrets.
 
-    Raises UserError, without quoting anything of the file: what is wrong in it may be a secret.
+    Raises UserError where the file is not one.
     """
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{file} is not there; name the stack's file: --stack-file") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{file} can't be read: it is not UTF-8; save it as such") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{file} is not YAML{where(error)}; mend that line") from None
-    settings = (document or {}).get("config") if isinstance(document or {}, dict) else document
-    if not isinstance(settings or {}, dict):
-        raise UserError(f"{file} has no mapping under config: write tracing:... keys beneath it")
     return {
         key: value
-        for key, value in (settings or {}).items()
-        if str(key).removeprefix(PREFIX) not in SECRET_KEYS
+        for key, value in stack_file.read(file).items()
+        if key.removeprefix(PREFIX) not in SECRET_KEYS
     }
-
-
-def where(error: yaml.YAMLError) -> str:
-    """Where a file stops being YAML, without the text there."""
-    mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
 
 
 def placeholders(raw: dict[str, Any]) -> dict[str, str]:

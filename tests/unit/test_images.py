@@ -122,8 +122,8 @@ def test_the_command_prints_a_line_for_each_image_or_json(
     ("text", "said"),
     {
         "no YAML": ("config: {a: [hunter2-canary", "is not YAML, line 1, column"),
-        "a list": ("- hunter2-canary", "has no mapping under config"),
-        "a text": ("hunter2-canary", "has no mapping under config"),
+        "a list": ("- hunter2-canary", "config: is missing"),
+        "a text": ("hunter2-canary", "config: is missing"),
         "settings that are refused": ("config: {tracing:tempoo: {}}", "did you mean tempo?"),
     }.values(),
 )
