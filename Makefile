@@ -83,6 +83,12 @@ generate: setup ## write again what is generated from the code: schema, configur
 charts: setup ## download the pinned charts into DIRECTORY=charts and check their digests
 	@$(python) -m ops charts --directory "$(DIRECTORY)"
 
+.PHONY: audit sbom
+audit: setup ## known vulnerabilities of the locked packages; says so where nobody can be asked
+	@$(python) -m ops audit $(ARGS)
+sbom: setup ## a bill of materials (CycloneDX) of STACK: packages, charts, images, plugins
+	@$(python) -m ops sbom --stack "$(STACK)" $(ARGS)
+
 .PHONY: bench
 bench: setup ## what the program costs beside an empty one
 	@$(python) -m bench startup $(ARGS)
