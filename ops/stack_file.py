@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import binascii
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,7 +134,8 @@ def _is_damaged(secure: Any) -> bool:
     try:
         for part in secure.removeprefix("v1:").split(":"):
             base64.b64decode(part, validate=True)
-    except binascii.Error:
+    except ValueError:
+        # `binascii.Error`, or letters that are not ASCII.
         return True
     return False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import urllib.parse
 from dataclasses import dataclass
@@ -67,7 +68,9 @@ class Canary:
                 self.value,
                 json.dumps(self.value)[1:-1],
                 json.dumps(self.value, ensure_ascii=False)[1:-1],
-                json.dumps(json.dumps(self.value))[1:-1],
+                json.dumps(json.dumps(self.value)[1:-1])[1:-1],
+                html.escape(self.value),
+                html.escape(self.value, quote=False),
                 urllib.parse.quote(self.value, safe=""),
                 urllib.parse.quote_plus(self.value),
                 base64.b64encode(raw).decode(),
