@@ -70,6 +70,7 @@ class Canary:
                 json.dumps(self.value, ensure_ascii=False)[1:-1],
                 json.dumps(json.dumps(self.value)[1:-1])[1:-1],
                 html.escape(self.value),
+                html.escape(self.value).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
                 html.escape(self.value, quote=False),
                 urllib.parse.quote(self.value, safe=""),
                 urllib.parse.quote_plus(self.value),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import threading
 from collections import Counter
@@ -41,11 +42,10 @@ class Echo(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         # What is of interest first: messages are cut short.
         heard = f"{self.headers['Authorization']} {self.path}"
-        as_xml = heard.replace("&", "&amp;").replace("<", "&lt;")
         body = (
             json.dumps({"message": heard})
             if "/api/" in self.path
-            else f"<Error><Code>AccessDenied</Code><Message>{as_xml}</Message></Error>"
+            else f"<Error><Code>AccessDenied</Code><Message>{html.escape(heard)}</Message></Error>"
         ).encode()
         # With 200 in the one case: an answer that is not what was asked for.
         status = 401 if "/api/" in self.path else 200 if "no-json" in self.path else 403
