@@ -14,14 +14,14 @@ from typing import Any
 import grpc
 import pytest
 
-from ops.stack_files import ROOT, STACK_FILES
+from ops.stack_files import ROOT
 from sandbox import Sandbox, SandboxError, StoreRules
 from sandbox.cloud import Operation
 from tests import reliability
 from tests.unit.canaries import ANY, ASCII, Canary, Nest
 
 COMMAND = "python -m pytest tests/engine/test_secrets.py"
-ROUNDS = 5
+ROUNDS = 4
 """How often each secret is changed for another one."""
 
 ENDPOINT = "store.example.com:9000"
@@ -134,10 +134,9 @@ def test_secrets_arrive_as_they_are_and_stand_nowhere_in_clear(
     laid = len(search.nest.laid)
     for round in range(ROUNDS):
         search.rotate()
-        if round in (0, 1):
+        if round == 1:
             search.run("preview", "preview", "--diff", "--stack", "dev")
             search.run("preview --json", "preview", "--json", "--stack", "dev")
-            search.run("preview with replacements", "preview", "--show-replacement-steps")
             plan = tmp_path / "plan.json"
             search.run("preview --save-plan", "preview", "--save-plan", str(plan))
             search.look("plan file", plan.read_text("utf-8"))
@@ -148,11 +147,8 @@ def test_secrets_arrive_as_they_are_and_stand_nowhere_in_clear(
         tally["secrets with special characters that arrived as they are"] += len(search.given)
     search.run("refresh", "refresh", "--yes", "--run-program")
     for arguments in (
-        ("config",),
         ("config", "--json"),
-        ("stack",),
         ("stack", "--show-urns"),
-        ("stack", "output"),
         ("stack", "output", "--json"),
         ("stack", "export"),
         ("stack", "history"),
@@ -169,7 +165,6 @@ def test_secrets_arrive_as_they_are_and_stand_nowhere_in_clear(
 
 FAULTS: tuple[tuple[Operation, str], ...] = (
     ("create", "Secret"),
-    ("create", "S3Bucket"),
     ("create", "IamUser"),
     ("create", "DataSource"),
     ("update", "Secret"),
@@ -196,30 +191,27 @@ def test_an_error_that_repeats_what_a_provider_was_sent_shows_no_secret_that_was
     tally["canaries"] += len(search.nest.laid) - laid
 
 
-@pytest.mark.parametrize("store", [name for name in STORES if name != "a MinIO in the cluster"])
-@pytest.mark.parametrize(
-    "rules",
-    [
-        StoreRules(down=True),
-        StoreRules(untrusted=True),
-        StoreRules(access_key="another"),
-        StoreRules(secret_key="another"),
-        StoreRules(denied=("tempo",)),
-        StoreRules(missing=("tempo",)),
-    ],
-    ids=["down", "untrusted", "access key", "secret key", "denied", "missing"],
+REFUSALS = (
+    StoreRules(down=True),
+    StoreRules(untrusted=True),
+    StoreRules(access_key="another"),
+    StoreRules(secret_key="another"),
+    StoreRules(denied=("tempo",)),
 )
+
+
+@pytest.mark.parametrize("store", [name for name in STORES if name != "a MinIO in the cluster"])
 def test_a_store_that_refuses_its_keys_is_reported_without_them(
-    store: str, rules: StoreRules, nest: Nest, tally: Counter[str]
+    store: str, nest: Nest, tally: Counter[str]
 ) -> None:
     settings, secrets = STORES[store]
-    with Sandbox(ROOT, "private-ca", stack_file=STACK_FILES["private-ca"]) as box:
-        box.set_config("tracing:environment", "dev")
+    laid = len(nest.laid)
+    with Sandbox(ROOT, "dev") as box:
         box.set_config("tracing:objectStore", settings)
         search = Search(box, secrets, nest)
-        laid = len(nest.laid)
-        search.rotate()
-        box.cloud.set_store(ENDPOINT, rules)
-        search.run("a refused store", "up", "--yes", "--skip-preview")
+        for rules in REFUSALS:
+            search.rotate()
+            box.cloud.set_store(ENDPOINT, rules)
+            assert "nothing was changed" in search.run("up", "up", "--yes", "--skip-preview")
         assert search.hits() == set()
-        tally["canaries"] += len(nest.laid) - laid
+    tally["canaries"] += len(nest.laid) - laid
