@@ -31,11 +31,11 @@ ASCII: Final[tuple[str, ...]] = (
 """Printable characters of ASCII, which every secret may have."""
 
 ANY: Final[tuple[str, ...]] = (
-    *ASCII,
     "two\nlines\r\nand\ttabs",
     "ümläut ß ñ é",
     "漢字 кириллица العربية",
     "🙂🔑 \u200b\u00a0\u2028",
+    *ASCII,
 )
 """What a password may have as well: it is never part of a header."""
 
