@@ -11,6 +11,7 @@ import hashlib
 import html
 import json
 import urllib.parse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
@@ -95,7 +96,9 @@ class Nest:
 
     def __init__(self) -> None:
         self.laid: list[Canary] = []
-        self._around = {characters: cycle(characters) for characters in (ASCII, ANY)}
+        self._around: dict[tuple[str, ...], Iterator[str]] = {
+            characters: cycle(characters) for characters in (ASCII, ANY)
+        }
 
     def lay(self, characters: tuple[str, ...]) -> Canary:
         """A new one, around the next of these characters."""
