@@ -51,8 +51,10 @@ format: setup ## format, and fix what lint can fix
 	$(python) -m ruff format .
 
 # The interpreter of .venv comes first on PATH: plug-ins and the language host find it there.
+# A stack file that has lost its form is refused with its keys, where Pulumi would name a line at most.
 define pulumi
-	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
+	@$(python) -m ops stack-file "Pulumi.$(STACK).yaml"; \
+	pulumi="$$($(python) -m ops engine --language-host --path)"; \
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" "$$pulumi" $@ --stack "$(STACK)" $(ARGS)
 endef
 
@@ -80,6 +82,12 @@ generate: setup ## write again what is generated from the code: schema, configur
 .PHONY: charts
 charts: setup ## download the pinned charts into DIRECTORY=charts and check their digests
 	@$(python) -m ops charts --directory "$(DIRECTORY)"
+
+.PHONY: audit sbom
+audit: setup ## known vulnerabilities of the locked packages; says so where nobody can be asked
+	@$(python) -m ops audit $(ARGS)
+sbom: setup ## a bill of materials (CycloneDX) of STACK: packages, charts, images, plugins
+	@$(python) -m ops sbom --stack "$(STACK)" $(ARGS)
 
 .PHONY: bench
 bench: setup ## what the program costs beside an empty one

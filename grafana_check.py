@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from config.errors import ConfigError, Finding, shown
 from config.grafana import GrafanaApiConfig
+from config.masking import masked
 from config.stack import StackConfig
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _unreachable(api: Api, error: BaseException) -> Finding:
 
 
 def _refusal(api: Api, response: "urllib3.BaseHTTPResponse", stack: str) -> Finding | None:
-    said = _message(response.data)
+    said = masked(_message(response.data), api.auth)
     match response.status:
         case 200 if isinstance(_parsed(response.data), list):
             return None

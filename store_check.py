@@ -14,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 from xml.etree import ElementTree
 
 from config.errors import ConfigError, Finding, shown
+from config.masking import masked
 from config.object_store import ExternalMinioConfig, LifecycleConfig, S3Config, StoreConfig
 from config.retention import deletes_live_blocks
 from config.stack import StackConfig
@@ -364,7 +365,6 @@ def _expiry(rule: ElementTree.Element, block_retention: str) -> str | None:
 
 def _fit(said: str, store: Store) -> str:
     """Words from outside as a message can have them: one short line, without the keys."""
-    for key in (store.secret_key, store.access_key):
-        said = said.replace(key, "***")
+    said = masked(said, store.secret_key, store.access_key)
     line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
     return line if len(line) <= 200 else f"{line[:199]}…"

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args, get_origin
@@ -11,6 +12,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _VALUE_LENGTH: Final = 60
+
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]*@")
+"""User and password in a URL, as they are pasted from elsewhere."""
+
+_NAME_OF_A_SECRET: Final = re.compile(
+    "(password|passwd|token|api.?key|access.?key|secret.?key|credentials?|auth)$", re.IGNORECASE
+)
 
 KIND_KEYS: Final = ("type", "profile", "mode", "app")
 """The keys by which sections that may stand in one place are told apart."""
@@ -46,8 +54,9 @@ class ConfigError(pulumi.RunError):
 
 
 def shown(value: object) -> str:
-    """A value as it is quoted in a message: short, and as the stack file would spell it."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    """A value as it is quoted in a message: short, as the stack file would spell it, and without
+    the credentials that a URL may hold: messages end up in logs."""
+    text = _CREDENTIALS.sub("***@", json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 1] + "…"
 
 
@@ -80,11 +89,11 @@ def _locate(
     """
     keys: list[int | str] = []
     owner: type[BaseModel] | None = model
-    options = _sections(model)
+    options = sections_of(model)
     last_owner = owner
     in_collection = False
     for part in loc:
-        tagged = {_tag(section): section for section in options if _tag(section)}
+        tagged = {tag_of(section): section for section in options if tag_of(section)}
         if len(options) > 1 and part in tagged and not in_collection:
             options, owner = [tagged[str(part)]], tagged[str(part)]
             continue
@@ -99,17 +108,17 @@ def _locate(
             in_collection = False
         else:
             field = _field(owner, part)
-            options = _sections(field) if field is not None else []
-            in_collection = bool(options) and _is_collection(field)
+            options = sections_of(field) if field is not None else []
+            in_collection = bool(options) and is_collection(field)
         owner = options[0] if options else None
     return keys, last_owner if keys else model, options
 
 
-def _is_collection(annotation: Any) -> bool:
+def is_collection(annotation: Any) -> bool:
     """Whether sections stand in a list or under names of the user's own."""
     if get_origin(annotation) in (tuple, dict):
         return True
-    return any(_is_collection(part) for part in get_args(annotation))
+    return any(is_collection(part) for part in get_args(annotation))
 
 
 def _field(owner: type[BaseModel] | None, key: int | str) -> Any:
@@ -121,11 +130,11 @@ def _field(owner: type[BaseModel] | None, key: int | str) -> Any:
     return None
 
 
-def _sections(annotation: Any) -> list[type[BaseModel]]:
+def sections_of(annotation: Any) -> list[type[BaseModel]]:
     """All sections that may stand where an annotation is."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [section for part in get_args(annotation) for section in _sections(part)]
+    return [section for part in get_args(annotation) for section in sections_of(part)]
 
 
 def _kind_key(section: type[BaseModel]) -> str | None:
@@ -133,7 +142,8 @@ def _kind_key(section: type[BaseModel]) -> str | None:
     return next((key for key in KIND_KEYS if key in section.model_fields), None)
 
 
-def _tag(section: type[BaseModel]) -> str | None:
+def tag_of(section: type[BaseModel]) -> str | None:
+    """The value by which a section is told apart from others in its place; `None` if alone."""
     key = _kind_key(section)
     return None if key is None else str(get_args(section.model_fields[key].annotation)[0])
 
@@ -206,7 +216,15 @@ def _list(expected: str) -> str:
 
 
 def unknown_key(key: str, known: Sequence[str]) -> str:
-    """The message for a key that does not exist: the nearest one that does, or all of them."""
+    """The message for a key that does not exist: the nearest one that does, or all of them.
+
+    One that is called like a secret is not near to anything: what stands behind it has to go.
+    """
+    if _NAME_OF_A_SECRET.search(key):
+        return (
+            "is not a known key; if it holds a secret, remove it, change the secret where it is "
+            "used, and set that as a setting of its own (docs/configuration.md, Secrets)"
+        )
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if near:
         return f"is not a known key; did you mean {near[0]}?"

@@ -97,11 +97,16 @@ GrafanaConfig = Annotated[
 def _one_group(text: str) -> str:
     """A regular expression that Grafana can read the id with."""
     if "(?P" in text:
-        raise ValueError("has a (?P group, which JavaScript, and so Grafana, does not know")
+        raise ValueError(
+            "has a (?P group, which JavaScript, and so Grafana, does not know; write (...), or "
+            "(?<name>...)"
+        )
     try:
         groups = re.compile(text).groups
     except re.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from error
+        raise ValueError(
+            f"is not a regular expression ({error}); write one such as id=([0-9a-f]+)"
+        ) from error
     if groups < 1:
         raise ValueError("has no group; put what is the id in parentheses: id=([0-9a-f]+)")
     return text

@@ -15,6 +15,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 DNS_LABEL_MAX: Final = 63
 """RFC 1123; the limit of namespaces, Services and StatefulSets in Kubernetes."""
 
+HOST_NAME_MAX: Final = 253
+"""RFC 1035, as text; the limit of an Ingress' host in Kubernetes."""
+
 STATEFUL_SET_NAME_MAX: Final = 52
 """Its pods carry a label: the set's name and a hash of ten characters (Kubernetes issue 64023)."""
 
@@ -137,7 +140,7 @@ def _size(text: str) -> str:
 
 def _dns_label(text: str, limit: int = DNS_LABEL_MAX) -> str:
     if len(text) > limit:
-        raise ValueError(f"has {len(text)} characters; a name has at most {limit}")
+        raise ValueError(f"has {len(text)} characters; write a name of at most {limit}")
     if _DNS_LABEL.fullmatch(text) is None:
         raise ValueError(
             "is not a Kubernetes name; use lower-case letters, digits and '-', "
@@ -199,6 +202,10 @@ def _host_port(text: str) -> str:
 
 
 def _host_name(text: str) -> str:
+    if len(text) > HOST_NAME_MAX:
+        raise ValueError(
+            f"has {len(text)} characters; write a host name of at most {HOST_NAME_MAX}"
+        )
     if _DNS_NAME.fullmatch(text) is None:
         raise ValueError("is not a host name; write one such as s3.example.com, without a port")
     return text
@@ -271,7 +278,7 @@ Quantity = Annotated[str, *_text(_positive_quantity, _QUANTITY.pattern)]
 Size = Annotated[str, *_text(_size, _QUANTITY.pattern)]
 Url = Annotated[str, *_text(_url, "https?://.+")]
 HostPort = Annotated[str, *_text(_host_port, r"[A-Za-z0-9.-]+(:\d+)?")]
-HostName = Annotated[str, *_text(_host_name, r"[a-z0-9.-]+", maxLength=253)]
+HostName = Annotated[str, *_text(_host_name, r"[a-z0-9.-]+", maxLength=HOST_NAME_MAX)]
 Image = Annotated[str, *_text(_image, r"\S+[:@]\S+")]
 CronSchedule = Annotated[str, *_text(_cron_schedule, r"(@[a-z]+|\S+(\s+\S+){4})")]
 """A schedule as Kubernetes' CronJobs take it."""

@@ -1,5 +1,6 @@
 """The only reader of `pulumi.Config`: from raw values to a checked `StackConfig`, or all errors."""
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,8 +26,12 @@ _NO_EFFECT = (
     "(the cluster is tracing:kubernetes.context)"
 )
 _NESTED_SECRET = (
-    "holds a secret (secure: ...) within it; each secret is a setting of its own, one of "
-    + ", ".join(PREFIX + key for key in SECRET_KEYS)
+    "holds a secret (secure: ...) within it; each secret is a setting of its own: remove it, and "
+    "set one of " + ", ".join(PREFIX + key for key in SECRET_KEYS)
+)
+_NO_SETTING = (
+    f"has no setting of this program, as if the file had lost them; write {PREFIX}... keys beneath "
+    f"it, if nothing else {PREFIX}tempo: {{}}"
 )
 
 
@@ -89,6 +94,8 @@ def parse(raw: Mapping[str, Any], *, stack: str, secret_keys: set[str]) -> Stack
     Raises ConfigError.
     """
     config, findings, invalid = sections(raw, secret_keys)
+    if not any(key.startswith(PREFIX) for key in raw):
+        findings.append(Finding("config", _NO_SETTING))
     if "tempo" not in invalid:
         config, unplanned = sizing.sized(config)
         findings += unplanned
@@ -144,7 +151,12 @@ def sections(
         namespace, _, key = full_key.partition(":")
         if namespace in _IGNORED_NAMESPACES:
             findings.append(Finding(full_key, _NO_EFFECT))
-        elif namespace != "tracing" or key in SECRET_KEYS:
+        elif namespace != "tracing":
+            # Those of other programs are none of our business.
+            if difflib.get_close_matches(namespace, ["tracing"], cutoff=0.7):
+                message = f"is read by nobody; did you mean {PREFIX}{key}?"
+                findings.append(Finding(full_key, message))
+        elif key in SECRET_KEYS:
             continue
         elif key not in fields:
             findings.append(Finding(full_key, unknown_key(key, [*fields, *SECRET_KEYS])))

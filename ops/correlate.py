@@ -6,18 +6,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
-
-import yaml
 
 import config
 from config.load import PREFIX
-from config.secrets import SECRET_KEYS
 from ops import UserError
 from ops.derived_fields import Found, LogLine, find, of_stack
 from ops.registrations import record
-from ops.stack_files import ROOT, placeholders
+from ops.stack_files import ROOT, placeholders, plain_settings
 
 NAME = "correlate"
 HELP = "which derived field finds a trace in the log lines on standard input, and the link to it"
@@ -39,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what is found; 1 if no line leads to a trace."""
     file = arguments.stack_file or ROOT / f"Pulumi.{arguments.stack}.yaml"
-    raw = _settings(file)
+    raw = plain_settings(file)
     try:
         fields = of_stack(record(arguments.stack, raw, placeholders(raw)))
     except config.ConfigError as error:
@@ -65,20 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
     names = ", ".join(field["name"] for field in fields)
     print(f"{with_trace} of {len(lines)} lines lead to a trace (derived fields: {names})")
     return 0 if with_trace else 1
-
-
-def _settings(file: Path) -> dict[str, Any]:
-    """What stands in a stack's file, by full key, without its secrets."""
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{file} is not there; name the stack's file: --stack-file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} can't be read: {error}") from None
-    settings = (document or {}).get("config") or {}
-    return {
-        key: value for key, value in settings.items() if key.removeprefix(PREFIX) not in SECRET_KEYS
-    }
 
 
 def _link(grafana: str, found: Found) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pulumi import RunError
 
 from components.values.traefik import LOG_FORMATS
+from ops import UserError
 from ops.hops.hop import Outcome, Patience, walk
 from ops.hops.journey import Journey
 from ops.hops.report import document, heading, lines, verdict
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _end)
     try:
         target = _target(arguments)
-    except (_UsageError, RunError) as error:
+    except (UserError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
     progress = Progress.on(sys.stderr)
@@ -109,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
     return int(any(outcome.status == "failed" for outcome in outcomes))
 
 
-class _UsageError(Exception):
+class _UsageError(UserError):
     """Arguments that do not say what to test."""
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 import config
+from config.load import PREFIX
+from config.secrets import SECRET_KEYS
+from ops import stack_file
 from ops.registrations import Recorded, record
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -29,7 +30,19 @@ STACK_FILES: Final = {
 
 def settings(stack: str) -> dict[str, Any]:
     """What stands in a stack's file, by full key."""
-    return yaml.safe_load(STACK_FILES[stack].read_text(encoding="utf-8"))["config"]
+    return stack_file.read(STACK_FILES[stack])
+
+
+def plain_settings(file: Path) -> dict[str, Any]:
+    """What stands in a stack file, by full key, without its secrets.
+
+    Raises UserError where the file is not one.
+    """
+    return {
+        key: value
+        for key, value in stack_file.read(file).items()
+        if key.removeprefix(PREFIX) not in SECRET_KEYS
+    }
 
 
 def placeholders(raw: dict[str, Any]) -> dict[str, str]:

@@ -12,12 +12,10 @@ import subprocess
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
-import yaml
-
 from components.minio_server import minio_forward
 from config.load import sections
 from config.object_store import MinioConfig
-from ops import UserError
+from ops import UserError, stack_file
 from ops.stack_files import ROOT
 from port_forward import PortForwardError
 
@@ -25,11 +23,10 @@ NAME = "with-store"
 HELP = "run a command while a stack's in-cluster object store is forwarded to this machine"
 
 
-def forward_of(stack_file: Path) -> AbstractContextManager[object]:
+def forward_of(file: Path) -> AbstractContextManager[object]:
     """What has to be open while the stack's store is used; nothing for a store outside."""
-    document = yaml.safe_load(stack_file.read_text(encoding="utf-8")) or {}
     # Not `parse`: this is no place to refuse a stack for anything else that is wrong with it.
-    stack, _, _ = sections(document.get("config") or {}, set())
+    stack, _, _ = sections(stack_file.read(file), set())
     store = stack.object_store
     if not isinstance(store, MinioConfig) or store.admin.endpoint is not None:
         return nullcontext()
@@ -45,11 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; its exit code."""
-    stack_file = ROOT / f"Pulumi.{arguments.stack}.yaml"
-    if not stack_file.is_file():
-        raise UserError(f"there is no {stack_file.name}; name one of the stacks that are here")
+    file = ROOT / f"Pulumi.{arguments.stack}.yaml"
+    if not file.is_file():
+        raise UserError(f"there is no {file.name}; name one of the stacks that are here")
     try:
-        with forward_of(stack_file), subprocess.Popen(arguments.command) as command:
+        with forward_of(file), subprocess.Popen(arguments.command) as command:
             while True:
                 # Ctrl-C reaches the command as well, and Pulumi takes its time to stop in good
                 # order. Killed meanwhile (`subprocess.run` would), it leaves its lock behind.

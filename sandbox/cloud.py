@@ -51,6 +51,8 @@ class Fault:
     message: str
     code: grpc.StatusCode = grpc.StatusCode.UNKNOWN
     when: When = "before"
+    echo: bool = False
+    """The message repeats what the provider was sent: inputs, and its own configuration."""
     seen: int = field(default=0, init=False)
 
 
@@ -151,12 +153,13 @@ class Cloud:
         message: str = "the server is currently unable to handle the request",
         code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE,
         when: When = "before",
+        echo: bool = False,
     ) -> Fault:
         """Let the nth matching operation from now on go wrong, once.
 
         A kind is `Service`, `S3Bucket`; an id is the object's, or at creation the resource's name.
         """
-        fault = Fault(operation, kind, id, nth, message, code, when)
+        fault = Fault(operation, kind, id, nth, message, code, when, echo)
         with self._lock:
             self._faults.append(fault)
         return fault

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import yaml
 
+from ops import UserError, stack_file
+
 from .errors import SandboxError
 
 PLACEHOLDER: Final = "sandbox-placeholder-"
@@ -36,10 +38,9 @@ class Settings:
         if not file.exists():
             return cls({})
         try:
-            content = yaml.safe_load(file.read_text("utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise SandboxError(f"{file.name} is not YAML: {error}") from None
-        return cls(content.get("config") or {})
+            return cls(stack_file.read(file))
+        except UserError as error:
+            raise SandboxError(str(error)) from None
 
     @property
     def raw(self) -> dict[str, Any]:

@@ -9,14 +9,15 @@ from ..stack import StackConfig
 
 Rule = Callable[[StackConfig, Environment], Iterator[Finding]]
 
-_RULES: list[tuple[frozenset[str], Rule]] = []
+RULES: list[tuple[frozenset[str], Rule]] = []
+"""Each rule with the sections that it looks at."""
 
 
 def rule(*sections: str) -> Callable[[Rule], Rule]:
     """Registers a rule that looks at these sections (fields of `StackConfig`)."""
 
     def register(rule: Rule) -> Rule:
-        _RULES.append((frozenset(sections), rule))
+        RULES.append((frozenset(sections), rule))
         return rule
 
     return register
@@ -28,7 +29,7 @@ def check(
     """All findings of all rules; `invalid` names the sections (fields) that can't be looked at."""
     return [
         finding
-        for sections, rule in _RULES
+        for sections, rule in RULES
         if sections.isdisjoint(invalid)
         for finding in rule(stack, environment)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import certifi
 import requests
 from requests.adapters import HTTPAdapter
 
+from config.masking import masked
 from ops.hops.hop import HopFailed
 from ops.hops.reach import Way
 
@@ -62,6 +63,8 @@ class Client:
     session: requests.Session
     headers: Mapping[str, str]
     auth: Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None
+    secret: str = field(default="", repr=False)
+    """What `auth` sends, so that no answer that repeats it is shown as it is."""
 
     def below(self, path: str) -> Client:
         """The API that this one has behind a path."""
@@ -71,6 +74,7 @@ class Client:
             session=self.session,
             headers=self.headers,
             auth=self.auth,
+            secret=self.secret,
         )
 
     def get(self, path: str, missing: bool = False, **parameters: str | int) -> Any:
@@ -106,18 +110,22 @@ class Client:
 
     def _checked(self, path: str, answer: requests.Response) -> requests.Response:
         if not answer.ok:
-            said = " ".join(answer.text.split())[:_SHOWN]
             raise HopFailed(
-                f"{self.name} answered {answer.status_code} {answer.reason} to {path}: {said}"
+                f"{self.name} answered {answer.status_code} {answer.reason} to {path}: "
+                f"{self._said(answer)}"
             )
         return answer
+
+    def _said(self, answer: requests.Response) -> str:
+        return " ".join(masked(answer.text, self.secret).split())[:_SHOWN]
 
     def _decoded(self, path: str, answer: requests.Response) -> Any:
         try:
             return answer.json()
         except requests.JSONDecodeError:
-            said = " ".join(answer.text.split())[:_SHOWN]
-            raise HopFailed(f"{self.name} did not answer JSON to {path}: {said}") from None
+            raise HopFailed(
+                f"{self.name} did not answer JSON to {path}: {self._said(answer)}"
+            ) from None
 
 
 def reason(error: BaseException) -> str:

@@ -312,6 +312,7 @@ class Journey:
             session=session(way, self._trusted),
             headers=headers,
             auth=None if auth is None else credential(auth),
+            secret=auth or "",
         )
 
     def _diagnosis(

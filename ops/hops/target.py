@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from components.contracts import CLUSTER_DOMAIN, TraceLogFormat
 from components.object_store import ACCESS_KEY_VARIABLE, SECRET_KEY_VARIABLE
 from components.values.traefik import LOG_FORMATS
@@ -17,10 +15,9 @@ from config.grafana import GrafanaApiConfig, GrafanaConfig
 from config.load import sections
 from config.platform import KubernetesConfig
 from config.profiles import Profile
-from config.secrets import SECRET_KEYS
 from config.tempo import TempoConfig
 from ops.registrations import RELEASE, Recorded, record
-from ops.stack_files import ROOT, placeholders
+from ops.stack_files import ROOT, placeholders, plain_settings
 
 INSTANCE: Final = "app.kubernetes.io/instance"
 """Label that every chart puts on a release's objects: the release's name. MinIO's have it too."""
@@ -107,18 +104,14 @@ STORE: Final = "object store"
 def target_of(stack: str, file: Path) -> Target:
     """The target that a stack file describes.
 
-    Raises ConfigError where the file is not a stack's. Nothing is asked of Pulumi's backend, so
-    neither its login nor the passphrase is needed.
+    Raises UserError where the file has no stack's form, ConfigError where it is refused. Nothing is
+    asked of Pulumi's backend, so neither its login nor the passphrase is needed.
     """
-    document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    raw: dict[str, Any] = document.get("config") or {}
     # Without the secrets, which may be encrypted, and without archives of charts, which are of no
     # use to a trace.
-    plain = {
-        key: value
-        for key, value in raw.items()
-        if key.removeprefix("tracing:") not in {*SECRET_KEYS, "charts"}
-    }
+    plain = plain_settings(file)
+    if "tracing:charts" in plain:
+        plain["tracing:charts"] = {}
     recorded = record(stack, plain, placeholders(plain))
     settings, _, _ = sections(plain, set())
     return _target(stack, settings, recorded)

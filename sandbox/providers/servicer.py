@@ -208,6 +208,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         kind = self._simulation.object_kind(question)
         label = question.name if operation == "create" else question.id
         with self._simulation.cloud.operation(operation, kind, label) as fault:
+            if fault is not None and fault.echo:
+                sent = {**question.config, **(question.news or question.olds)}
+                fault.message += f": {json.dumps(sent, default=str)}"
             yield fault
 
     def _operate(

@@ -85,7 +85,7 @@ REFUSED = {
     "a release name longer than Helm allows": (
         {"tracing:tempo": {"releaseName": "t" * 54}},
         "tracing:tempo.releaseName",
-        "has 54 characters; a name has at most 53",
+        "has 54 characters; write a name of at most 53",
     ),
     "a bad bucket name": (
         {"tracing:objectStore": {"bucket": "My_Bucket"}},
@@ -460,8 +460,11 @@ def test_values_are_read_as_pulumi_hands_them_on() -> None:
     assert stack.tempo.block_retention == "14d"
 
 
-def test_without_any_setting_the_store_is_a_minio_in_the_cluster() -> None:
-    assert isinstance(config.parse({}, stack="dev", secret_keys=set()).object_store, MinioConfig)
+def test_without_a_setting_of_its_own_the_store_is_a_minio_in_the_cluster() -> None:
+    assert isinstance(
+        config.parse({"tracing:tempo": {}}, stack="dev", secret_keys=set()).object_store,
+        MinioConfig,
+    )
 
 
 @pytest.mark.parametrize("stack", STACK_FILES)

@@ -245,7 +245,7 @@ def test_a_users_own_lines_are_answered_with_the_field_and_the_link(
 @pytest.mark.parametrize(
     ("text", "raw", "said"),
     [
-        ("line\n", {}, "add tracing:grafana"),
+        ("line\n", {"tracing:tempo": {}}, "add tracing:grafana"),
         ("", stack(SIDECAR), "no line on standard input"),
         ("line\n", {"tracing:loki": {"uri": "x"}}, "tracing:loki.uri"),
     ],

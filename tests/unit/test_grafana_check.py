@@ -181,5 +181,5 @@ def test_an_update_is_refused_with_it_and_a_sidecar_is_asked_nothing(started: St
     asked = len(server.headers)
     sidecar = config.parse({"tracing:grafana": {"mode": "sidecar"}}, stack="dev", secret_keys=set())
     require(sidecar, "dev", {})
-    require(config.parse({}, stack="dev", secret_keys=set()), "dev", {})
+    require(config.parse({"tracing:tempo": {}}, stack="dev", secret_keys=set()), "dev", {})
     assert len(server.headers) == asked

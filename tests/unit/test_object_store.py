@@ -136,7 +136,7 @@ def pool() -> Recorded:
 
 @pytest.fixture(scope="module")
 def single() -> Recorded:
-    return record("dev", {}, {})
+    return record("dev", {"tracing:tempo": {}}, {})
 
 
 def pod(run: Recorded) -> dict[str, Any]:
@@ -310,7 +310,7 @@ def test_parts_of_uploads_that_were_never_completed_are_removed_by_the_server(
 
 
 def test_without_delete_data_what_holds_traces_is_protected() -> None:
-    protected = {r.name for r in record("dev", {}, {}).resources if r.protect}
+    protected = {r.name for r in record("dev", {"tracing:tempo": {}}, {}).resources if r.protect}
     assert protected == {"namespace-tempo", "minio-volume-0", "minio-server", "store-bucket"}
     freed = record("dev", {"tracing:deleteData": True}, {})
     assert not [r.name for r in freed.resources if r.protect]

@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a name that leaves no room for those of its Jobs": (
         {"tracing:vulture": {"name": "v" * 53}},
         "tracing:vulture.name",
-        "a name has at most 52",
+        "write a name of at most 52",
     ),
     "a tenant that Tempo would refuse": (
         {"tracing:vulture": {"tenant": "team/a"}},

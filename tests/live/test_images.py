@@ -1,0 +1,63 @@
+"""The images that are listed for a stack are those that its charts render.
+
+Needs the `helm` command and a directory of chart archives (TRACING_CHARTS).
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ops.images import STRIMZI_KAFKA, images
+from ops.registrations import RELEASE
+from ops.stack_files import STACK_FILES, recorded
+
+KUBERNETES = "1.36.2"
+
+
+def rendered(release: dict[str, Any], charts: Path, scratch: Path) -> str:
+    archive = charts / f"{release['chart']}-{release['version']}.tgz"
+    if not archive.is_file():
+        pytest.skip(f"images: {archive.name} is not in TRACING_CHARTS")
+    values = scratch / "values.json"
+    values.write_text(json.dumps(release["values"]), encoding="utf-8")
+    command = ["helm", "template", release["name"], str(archive), "--values", str(values)]
+    command += ["--namespace", release["namespace"], "--kube-version", KUBERNETES]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def containers(value: Any) -> Iterator[str]:
+    match value:
+        case dict():
+            for key, item in value.items():
+                yield from [item] if key == "image" and isinstance(item, str) else containers(item)
+        case list():
+            for item in value:
+                yield from containers(item)
+
+
+@pytest.mark.parametrize("stack", STACK_FILES)
+def test_the_images_listed_for_a_release_are_those_of_its_pods(
+    charts: Path, tmp_path: Path, stack: str
+) -> None:
+    listed = images(stack, STACK_FILES[stack]).listed
+    for resource in recorded(stack).resources:
+        if resource.type != RELEASE:
+            continue
+        text = rendered(resource.inputs, charts, tmp_path)
+        found = {image for document in yaml.safe_load_all(text) for image in containers(document)}
+        expected = {image.reference for image in listed if resource.name in image.used_by}
+        assert found == expected, resource.name
+
+
+def test_strimzi_takes_the_image_that_is_listed_for_each_version_of_kafka(
+    charts: Path, tmp_path: Path
+) -> None:
+    release = recorded("strimzi").one("kafka-operator-release").inputs
+    text = rendered(release, charts, tmp_path)
+    for version in ("4.3.1", "4.3.0", "4.2.1", "4.2.0"):
+        assert f"{version}={STRIMZI_KAFKA.format(version=version)}" in text

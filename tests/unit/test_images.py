@@ -1,0 +1,143 @@
+"""Which images a stack runs, from its file alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+import charts
+from ops.chart_lock import load
+from ops.commands import main
+from ops.images import CHART_IMAGES, Image, images
+from ops.stack_files import STACK_FILES
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def stack_file(directory: Path, text: str) -> Path:
+    file = directory / "Pulumi.dev.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_images_of_the_dev_stack_are_those_of_its_pods() -> None:
+    assert [(image.reference, image.used_by) for image in images("dev").listed] == [
+        ("docker.io/grafana/tempo:2.10.7", ("tempo-release",)),
+        ("docker.io/otel/opentelemetry-collector-contrib:0.158.0", ("collector-release",)),
+        ("docker.io/pgsty/minio:RELEASE.2026-04-17T00-00-00Z", ("minio-server",)),
+        ("docker.io/traefik:v3.7.11", ("traefik-release",)),
+    ]
+
+
+@pytest.mark.parametrize("stack", STACK_FILES)
+def test_every_image_of_every_stack_has_a_registry_and_a_version(stack: str) -> None:
+    found = images(stack, STACK_FILES[stack])
+    assert found.listed
+    for image in found.listed:
+        assert "." in image.name.split("/")[0], image
+        assert image.tag not in ("", "latest"), image
+    assert found.unlisted == {}
+
+
+def test_every_pinned_chart_but_harness_has_its_images_and_none_is_of_another_version() -> None:
+    pinned = {f"{chart.name}-{chart.version}" for chart in charts.PINS if chart != charts.HARNESS}
+    assert set(CHART_IMAGES) == pinned
+
+
+def test_the_image_of_a_charts_own_program_is_of_the_version_that_the_chart_is_for() -> None:
+    for chart in charts.PINS:
+        [own, *_] = CHART_IMAGES.get(f"{chart.name}-{chart.version}") or (None,)
+        if own is not None:
+            version = load(chart.name, chart.version).app_version
+            assert own.reference.endswith(f":{version}"), chart
+
+
+def test_what_a_stack_turns_on_or_off_is_listed_or_not(tmp_path: Path) -> None:
+    with_all = stack_file(tmp_path, "config: {tracing:tempo: {gateway: {}, memcached: true}}")
+    names = {image.name for image in images("dev", with_all).listed}
+    assert {"docker.io/memcached", "docker.io/nginxinc/nginx-unprivileged"} <= names
+    without = stack_file(tmp_path, "config: {tracing:tempo: {memcached: false}}")
+    names = {image.name for image in images("dev", without).listed}
+    assert not {"docker.io/memcached", "docker.io/nginxinc/nginx-unprivileged"} & names
+
+
+def test_a_pinned_digest_is_listed(tmp_path: Path) -> None:
+    file = stack_file(
+        tmp_path,
+        f"config: {{tracing:collector: {{image: 'registry.example.com/otelcol:1.0@{DIGEST}'}},"
+        f" tracing:objectStore: {{image: 'registry.example.com/minio@{DIGEST}'}}}}",
+    )
+    found = {image.name: image for image in images("dev", file).listed}
+    assert found["registry.example.com/otelcol"] == Image(
+        name="registry.example.com/otelcol",
+        tag="1.0",
+        digest=DIGEST,
+        used_by=("collector-release",),
+    )
+    assert found["registry.example.com/minio"].reference == f"registry.example.com/minio@{DIGEST}"
+
+
+def test_images_that_are_not_known_are_said_with_the_way_to_find_them(tmp_path: Path) -> None:
+    file = stack_file(
+        tmp_path,
+        "config: {tracing:collector: {}, tracing:harness: {install: release}, tracing:kafka: "
+        "{operator: existing, brokers: {replicas: 1}}, tracing:tempo: "
+        "{profile: distributed-3, acknowledgeNoDowngrade: true}}",
+    )
+    unlisted = images("dev", file).unlisted
+    assert set(unlisted) == {"harness-release", "kafka-cluster"}
+    assert unlisted["harness-release"].startswith(
+        f"helm template harness --repo {charts.HARNESS.repository} "
+        f"--version {charts.HARNESS.version}"
+    )
+
+
+def test_the_archives_of_charts_need_not_be_there(tmp_path: Path) -> None:
+    file = stack_file(tmp_path, "config: {tracing:charts: {directory: /no/such/place}}")
+    assert images("dev", file).listed
+
+
+def test_the_command_prints_a_line_for_each_image_or_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["images", "--stack", "dev"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [
+        "docker.io/grafana/tempo:2.10.7",
+        "tempo-release",
+        "(no",
+        "digest)",
+    ]
+    assert main(["images", "--stack", "dev", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [image["reference"] for image in document["images"]] == [
+        line.split()[0] for line in lines
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    {
+        "no YAML": ("config: {a: [hunter2-canary", "is not YAML, line 1, column"),
+        "a list": ("- hunter2-canary", "config: is missing"),
+        "a text": ("hunter2-canary", "config: is missing"),
+        "settings that are refused": ("config: {tracing:tempoo: {}}", "did you mean tempo?"),
+    }.values(),
+)
+def test_a_stack_file_that_is_none_is_refused_without_quoting_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    file = stack_file(tmp_path, text)
+    assert main(["images", "--stack", "dev", "--stack-file", str(file)]) == 1
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert "hunter2-canary" not in printed
+
+
+def test_the_stacks_that_are_read_by_name_are_files(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["images", "--stack", "nowhere"]) == 1
+    assert "Pulumi.nowhere.yaml is not there" in capsys.readouterr().err
+    assert yaml.safe_load(STACK_FILES["dev"].read_text(encoding="utf-8"))["config"]
