@@ -35,7 +35,7 @@ RECEIVERS = {
 EVERYWHERE: dict[str, Any] = {
     "receivers": list(RECEIVERS),
     "limits": {},
-    "tenants": {"team-a": {"maxTraceMb": 20}},
+    "tenants": {"single-tenant": {"maxTraceMb": 20}},
     "metricsGenerator": {"remoteWriteUrl": "http://prometheus:9090/api/v1/write"} | SIZE,
 }
 ONE_SIZE = {"resources": SIZE["resources"]}

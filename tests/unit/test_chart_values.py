@@ -58,7 +58,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 EVERYWHERE: dict[str, Any] = {
     "tls": {"secretName": "tempo-tls"},
     "limits": {"rateMbPerSecond": 60},
-    "tenants": {"team-a": {"maxTraceMb": 20}},
+    "tenants": {"single-tenant": {"maxTraceMb": 20}},
     "metricsGenerator": {"remoteWriteUrl": "http://prometheus:9090/api/v1/write"},
 }
 TLS = {"tracing:tls": {"caFile": "examples/private-ca/ca.pem"}}

@@ -298,7 +298,7 @@ def test_a_pod_that_is_sent_requests_says_first_that_it_leaves(profile: str) -> 
 
 LIMITED = {
     "limits": {"rateMbPerSecond": 60, "burstMb": 90, "maxLiveTraces": 50_000, "maxTraceMb": 10},
-    "tenants": {"team-a": {"maxTraceMb": 20}},
+    "tenants": {"single-tenant": {"maxTraceMb": 20}},
     "metricsGenerator": {
         "remoteWriteUrl": "http://prometheus:9090/api/v1/write",
         "processors": ["span-metrics"],
@@ -326,10 +326,10 @@ def test_limits_count_over_all_distributors_and_a_tenant_may_have_its_own(profil
         "max_traces_per_user": 50_000,
     }
     assert defaults["global"] == {"max_bytes_per_trace": 10_000_000}
-    assert tenants["team-a"]["global"] == {"max_bytes_per_trace": 20_000_000}
+    assert tenants["single-tenant"]["global"] == {"max_bytes_per_trace": 20_000_000}
     # Nothing of the defaults reaches a tenant that is named.
-    assert tenants["team-a"]["ingestion"]["rate_limit_bytes"] == 30_000_000
-    assert tenants["team-a"]["metrics_generator"] == defaults["metrics_generator"]
+    assert tenants["single-tenant"]["ingestion"]["rate_limit_bytes"] == 30_000_000
+    assert tenants["single-tenant"]["metrics_generator"] == defaults["metrics_generator"]
 
 
 @pytest.mark.parametrize("limits", [{}, {"limits": {}}])
@@ -348,7 +348,10 @@ def test_tempo_drops_nothing_that_it_acknowledged_unless_it_is_told_to(
 
 def test_beside_a_tempo_2_no_tenant_of_tempo_3_is_compacted() -> None:
     values = run_of("distributed-3", **LIMITED, compaction=False).helm_values()["tempo"]
-    for part in overrides("distributed-3", values)[0], values["per_tenant_overrides"]["team-a"]:
+    for part in (
+        overrides("distributed-3", values)[0],
+        values["per_tenant_overrides"]["single-tenant"],
+    ):
         assert part["compaction"] == {"compaction_disabled": True}
     usual = run_of("distributed-3", **LIMITED).helm_values()["tempo"]
     assert "compaction" not in usual["overrides"]["defaults"]

@@ -125,7 +125,10 @@ def test_it_ends_with_a_status_and_asks_for_nothing_that_it_never_finds() -> Non
 
 
 def test_it_goes_by_the_tenant_that_it_is_given() -> None:
-    assert arguments(run_of(tenant="team-a"))["-tempo-org-id"] == "team-a"
+    tenancy = {"tenants": {"team-a": []}, "default": "team-b"}
+    more = {"tracing:tenancy": tenancy, "tracing:collector": {}}
+    run = record("dev", {"tracing:vulture": {"tenant": "team-a"}} | more, {})
+    assert arguments(run)["-tempo-org-id"] == "team-a"
 
 
 def test_it_pushes_over_tls_where_tempo_wants_it() -> None:
