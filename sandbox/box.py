@@ -117,9 +117,10 @@ class Sandbox:
         """The settings in effect, secrets as `{secure: ...}`."""
         return self._settings.raw
 
-    def preview(self, on_output: OnOutput | None = None) -> Result:
-        """Show what an update would do."""
-        return self._operate(["preview", "--diff"], on_output)
+    def preview(self, on_output: OnOutput | None = None, *, plan: Path | None = None) -> Result:
+        """Show what an update would do; write the engine's plan of it, where a file is named."""
+        saved = ["--save-plan", str(plan)] if plan else []
+        return self._operate(["preview", "--diff", *saved], on_output)
 
     def up(self, on_output: OnOutput | None = None) -> Result:
         """Apply the program."""

@@ -16,9 +16,12 @@ PLACEHOLDER: Final = "sandbox-placeholder-"
 Place = tuple[str | int, ...]
 
 
-def placeholder(key: str) -> str:
-    """Make the value that stands for a secret; another key has another one."""
-    return PLACEHOLDER + hashlib.sha256(key.encode()).hexdigest()[:8]
+def placeholder(key: str, ciphertext: str = "") -> str:
+    """Make the value that stands for a secret; another key has another one.
+
+    So has another ciphertext: a secret that was set anew is to show as changed.
+    """
+    return PLACEHOLDER + hashlib.sha256((key + ciphertext).encode()).hexdigest()[:8]
 
 
 class Settings:
@@ -27,8 +30,8 @@ class Settings:
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self._values: dict[str, Any] = copy.deepcopy(dict(raw))
         self._secrets: dict[Place, str] = {}
-        for place in list(_secured(self._values, ())):
-            self._put_secret(place, placeholder(_key(place)))
+        for place, ciphertext in list(_secured(self._values, ())):
+            self._put_secret(place, placeholder(_key(place), ciphertext))
 
     @classmethod
     def read(cls, file: Path) -> "Settings":
@@ -96,11 +99,11 @@ class Settings:
         within[place[-1]] = value
 
 
-def _secured(value: Any, place: Place) -> Iterable[Place]:
-    """Find the encrypted values."""
+def _secured(value: Any, place: Place) -> Iterable[tuple[Place, str]]:
+    """Find the encrypted values, and what stands there for them."""
     if isinstance(value, Mapping):
         if set(value) == {"secure"} and isinstance(value["secure"], str):
-            yield place
+            yield place, value["secure"]
             return
         for key, item in value.items():
             yield from _secured(item, (*place, key))
