@@ -1,6 +1,6 @@
 """What a change does to each stack, for a pull request: base applied, head previewed.
 
-Both run in the sandbox, with the real engine and without a cluster or credentials: docs/reviewing.md.
+Both run in the sandbox, with the real engine and no cluster or credentials: docs/reviewing.md.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from ops.progress import Progress
+from ops.review.run import report
 
 NAME = "report"
 HELP = "what a change does to each stack, as Markdown, a page or JSON; for a pull request"
@@ -45,12 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0: nothing changes; 2: something does; 1: something could not be compared."""
-    # Only here: `python -m ops` lists this command without loading what it needs.
-    from ops.review.document import document
-    from ops.review.markdown import markdown
-    from ops.review.page import page
-    from ops.review.run import report
-
     project = arguments.project.resolve()
     made = report(
         project,
@@ -59,6 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
         project / arguments.charts,
         Progress.on(),
     )
+    # Only here: they load the SDKs, which the workers have been busy with until now.
+    from ops.review.document import document
+    from ops.review.markdown import markdown
+    from ops.review.page import page
+
     if arguments.html is not None:
         arguments.html.write_text(page(made), encoding="utf-8")
     if arguments.json:

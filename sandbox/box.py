@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import yaml
-from pulumi.automation import OutputValue
+from pulumi.automation import OutputValue, PulumiCommand
 
 from ops.engine import find
 
@@ -63,10 +63,12 @@ class Sandbox:
         *,
         stack_file: Path | None = None,
         progress: Callable[[str], None] | None = None,
+        cli: PulumiCommand | None = None,
     ) -> None:
         """Prepare a sandbox; in a given directory, what it did before is still there.
 
-        The settings come from the project's own stack file unless another is named.
+        The settings come from the project's own stack file unless another is named, the CLI is
+        found unless it is given.
         """
         self._project = project.resolve()
         self.stack = stack
@@ -81,7 +83,7 @@ class Sandbox:
         self.cloud = Cloud(self.directory / "cloud.json")
         self._providers = Providers(self.cloud)
         self._program = Program(self._project, lambda: stores.stand_in(self._project, self.cloud))
-        self._engine = Engine(find(progress), self.workspace, self.environment)
+        self._engine = Engine(cli or find(progress), self.workspace, self.environment)
         self._settings = Settings.read(stack_file or self._project / f"Pulumi.{stack}.yaml")
         self._complete()
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
+from pulumi.automation import PulumiCommand
+
 from config.secrets import SECRET_KEYS
 from ops.review.change import (
     MISSING,
@@ -17,10 +19,11 @@ from ops.review.change import (
     Resource,
     StackReport,
 )
+from ops.review.comparison import Comparison
 from ops.review.labels import RELEASE, labelled
 from ops.review.properties import Scrubber, differences, property_changes
 from ops.review.rendered import NotRendered, rendered
-from ops.review.sides import Comparison, Sides, compare
+from ops.review.sides import Sides, compare
 from sandbox import Step
 from sandbox.values import SECRET_SHOWN
 
@@ -28,9 +31,9 @@ _STACK: Final = "pulumi:pulumi:Stack"
 _OPERATIONS: Final[tuple[Operation, ...]] = ("create", "update", "replace", "delete")
 
 
-def report_of(what: Comparison, archives: Path) -> StackReport:
+def report_of(what: Comparison, archives: Path, cli: PulumiCommand) -> StackReport:
     """Run a stack on both sides and describe what changes; what a worker process is handed."""
-    return described(compare(what), archives)
+    return described(compare(what, cli), archives)
 
 
 def described(sides: Sides, archives: Path) -> StackReport:

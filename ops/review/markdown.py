@@ -139,9 +139,8 @@ def _properties(changes: tuple[PropertyChange, ...], detail: _Detail, indent: st
     for change in grave[: detail.properties]:
         labels = ", ".join(f"*{label}*" for label in change.labels if label in _GRAVE)
         yield f"{indent}- {sentence(change)}{f' ({labels})' if labels else ''}"
-    if left := len(changes) - detail.properties:
-        if left > 0:
-            yield f"{indent}- and {left} more, which the engine's diff has"
+    if (left := len(changes) - detail.properties) > 0:
+        yield f"{indent}- and {left} more, which the engine's diff has"
 
 
 def _rendered(chart: RenderedChart, detail: _Detail) -> Iterator[str]:

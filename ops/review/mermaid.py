@@ -11,7 +11,7 @@ MARKS: Final[dict[Operation, str]] = {
     "create": "+",
     "update": "~",
     "replace": "±",
-    "delete": "−",
+    "delete": "-",
     "same": "",
 }
 

@@ -182,14 +182,18 @@ class Scrubber:
             return {self.clean(key): self.clean(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return type(value)(self.clean(item) for item in value)
-        if is_dataclass(value) and not isinstance(value, type):
-            cleaned = {part.name: self.clean(getattr(value, part.name)) for part in fields(value)}
-            return replace(value, **cleaned)
         # Not what only inherits from it: a label stays one.
         if type(value) is str:
-            for text in self.leaked:
-                value = value.replace(text, SECRET_SHOWN)
+            return self._cleaned(value)
+        if is_dataclass(value) and not isinstance(value, type):
+            cleaned = {part.name: self.clean(getattr(value, part.name)) for part in fields(value)}
+            return type(value)(**cleaned)
         return value
+
+    def _cleaned(self, text: str) -> str:
+        for leaked in self.leaked:
+            text = text.replace(leaked, SECRET_SHOWN)
+        return text
 
 
 def _revealed(hidden: Any, shown: Any) -> Iterator[str]:

@@ -38,16 +38,15 @@ class NotRendered(Exception):
 
 def rendered(old: Mapping[str, Any], new: Mapping[str, Any], archives: Path) -> RenderedChart:
     """The objects that differ between two releases' inputs. Raises NotRendered."""
+    one, other = _archive(old, archives), _archive(new, archives)
     helm = shutil.which("helm")
     if helm is None:
         raise NotRendered("there is no `helm` on PATH")
-    before = _objects(helm, old, archives)
-    after = _objects(helm, new, archives)
+    before, after = _objects(helm, old, one), _objects(helm, new, other)
     compared = []
     for key in sorted({*before, *after}):
-        one, other = before.get(key), after.get(key)
-        if one != other:
-            compared.append(_compared(key, one, other))
+        if before.get(key) != after.get(key):
+            compared.append(_compared(key, before.get(key), after.get(key)))
     return RenderedChart(objects=tuple(compared))
 
 
@@ -70,15 +69,22 @@ def _compared(
     )
 
 
+def _archive(release: Mapping[str, Any], archives: Path) -> Path:
+    """Where the archive of a release's chart is, which may be named by a path."""
+    name = Path(release["chart"]).name
+    if not name.endswith(".tgz"):
+        name = f"{name}-{release['version']}.tgz"
+    if not (archives / name).is_file():
+        raise NotRendered(
+            f"`{name}` is not in `{archives.name}/` (`make charts`, or `--charts DIR`)"
+        )
+    return archives / name
+
+
 def _objects(
-    helm: str, release: Mapping[str, Any], archives: Path
+    helm: str, release: Mapping[str, Any], archive: Path
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """A release's objects by kind and name."""
-    archive = archives / f"{Path(release['chart']).name}-{release['version']}.tgz"
-    if release["chart"].endswith(".tgz"):
-        archive = archives / Path(release["chart"]).name
-    if not archive.is_file():
-        raise NotRendered(f"{archive.name} is not in {archives}")
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as values:
         json.dump(release.get("values") or {}, values)
         values.flush()

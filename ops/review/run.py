@@ -5,18 +5,22 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ops import UserError
-from ops.engine import locate
 from ops.progress import Progress
 from ops.review.change import Report, StackReport
+from ops.review.comparison import Comparison, Side
 from ops.review.revision import RevisionError, WorkTree, base_of, extract, work_tree
-from ops.review.sides import Comparison, Side
+
+if TYPE_CHECKING:
+    from pulumi.automation import PulumiCommand
 
 _LISTED = 10
 """Uncommitted files that are named; of more only the number is said."""
@@ -34,8 +38,12 @@ def report(
     """The report of the named stacks, or of all. Raises UserError for a stack that is not there."""
     head_files = stack_files(project)
     chosen = _chosen(stacks, head_files)
-    # Now, and once: a worker would have to wait for another one that installs or builds it.
-    locate(progress)
+    context = _loading()
+    # Now, and once: a worker would have to wait for another one that installs or builds it. The
+    # import is here for the same reason: it loads the SDK, beside the server that does so.
+    from ops.engine import locate
+
+    cli = locate(progress).command
     notes: list[str] = []
     error = None
     with tempfile.TemporaryDirectory(prefix="report-base-") as directory:
@@ -63,7 +71,8 @@ def report(
                 )
                 for stack in chosen
             ],
-            archives,
+            lambda pool, what: pool.submit(_one, what, archives, cli),
+            context,
             progress,
         )
     return Report(
@@ -114,37 +123,42 @@ def _removed(stack: str) -> str:
     )
 
 
+def _loading() -> ForkServerContext:
+    """Begin to load the SDKs, once, in the server that the workers are forked from."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ops.review.describe"])
+    forkserver.ensure_running()
+    return context
+
+
 def _run(
-    comparisons: Sequence[Comparison], archives: Path, progress: Progress
+    comparisons: Sequence[Comparison],
+    submit: Callable[[ProcessPoolExecutor, Comparison], Future[StackReport]],
+    context: ForkServerContext,
+    progress: Progress,
 ) -> dict[str, StackReport]:
     """Each in a process of its own: a program's modules, environment and directory are its
     process's."""
-    # The SDKs are loaded once, in the server that the workers are forked from.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ops.review.describe"])
     workers = min(len(comparisons), os.cpu_count() or 1)
     reports: dict[str, StackReport] = {}
-    started = time.monotonic()
-    # Not imported by this module: the server loads it, and this process does not wait for it.
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        running = [pool.submit(_one, what, archives) for what in comparisons]
+        running = [submit(pool, what) for what in comparisons]
         try:
             for done in as_completed(running):
                 found = done.result()
                 reports[found.stack] = found
-                said = f"previewed {found.stack}, {len(reports)} of {len(running)}"
-                progress.still(said, time.monotonic() - started)
+                progress.say(f"previewed {found.stack} ({len(reports)} of {len(running)})")
         except BrokenProcessPool:
             raise UserError(
                 "a preview was killed, for want of memory perhaps; name fewer stacks: --stack"
             ) from None
         finally:
-            progress.end()
             pool.shutdown(wait=True, cancel_futures=True)
     return reports
 
 
-def _one(what: Comparison, archives: Path) -> StackReport:
+def _one(what: Comparison, archives: Path, cli: PulumiCommand) -> StackReport:
+    # Not at the top: the server has it loaded, and the process that only waits needs none of it.
     from ops.review.describe import report_of
 
-    return report_of(what, archives)
+    return report_of(what, archives, cli)

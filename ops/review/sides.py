@@ -10,28 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pulumi.automation import PulumiCommand
 
 from ops import UserError
+from ops.review.comparison import Comparison
 from sandbox import Result, Sandbox, SandboxError, Step
 from sandbox.values import displayed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """A revision's program, and where its stack file is."""
-
-    project: Path
-    stack_file: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """What is to be run for a stack."""
-
-    stack: str
-    head: Side
-    base: Side | None
-    """`None`: there is nothing to compare with, and everything is new."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +44,8 @@ class Sides:
     """What the engine printed of the preview."""
 
 
-def compare(what: Comparison) -> Sides:
-    """Run both sides; an error is part of what comes back."""
+def compare(what: Comparison, cli: PulumiCommand) -> Sides:
+    """Run both sides on this engine; an error is part of what comes back."""
     base_error = None
     with tempfile.TemporaryDirectory(prefix="report-") as directory:
         kept = Path(directory) / "applied"
@@ -69,7 +53,11 @@ def compare(what: Comparison) -> Sides:
         if what.base is not None:
             try:
                 with Sandbox(
-                    what.base.project, what.stack, kept, stack_file=what.base.stack_file
+                    what.base.project,
+                    what.stack,
+                    kept,
+                    stack_file=what.base.stack_file,
+                    cli=cli,
                 ) as box:
                     box.up()
                     dependencies = _waits(box.resources())
@@ -77,7 +65,7 @@ def compare(what: Comparison) -> Sides:
                 # An older program may be broken in any way: whatever it is, the head is shown.
                 base_error = _said(error, what.base.project)
                 kept = Path(directory) / "empty"
-        result, head_error, planned, placeholders = _preview(what, kept)
+        result, head_error, planned, placeholders = _preview(what, kept, cli)
     old_outputs, new_outputs = _outputs(result)
     applied = what.base is not None and base_error is None
     return Sides(
@@ -97,13 +85,17 @@ def compare(what: Comparison) -> Sides:
 
 
 def _preview(
-    what: Comparison, directory: Path
+    what: Comparison, directory: Path, cli: PulumiCommand
 ) -> tuple[Result, str | None, dict[str, tuple[str, ...]], tuple[str, ...]]:
     plan = directory.with_suffix(".plan")
     placeholders: tuple[str, ...] = ()
     try:
         with Sandbox(
-            what.head.project, what.stack, directory, stack_file=what.head.stack_file
+            what.head.project,
+            what.stack,
+            directory,
+            stack_file=what.head.stack_file,
+            cli=cli,
         ) as box:
             placeholders = _secrets_of(box.config)
             result = box.preview(plan=plan)
