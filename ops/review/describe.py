@@ -39,7 +39,7 @@ def report_of(what: Comparison, archives: Path, cli: PulumiCommand) -> StackRepo
 def described(sides: Sides, archives: Path) -> StackReport:
     """What a reviewer reads of a stack."""
     steps = [step for step in sides.steps if step.type != _STACK]
-    notes = _notes(sides)
+    unrendered: list[str] = []
     by_component: dict[str, list[Resource]] = {}
     components = _components(steps)
     for step in steps:
@@ -47,7 +47,7 @@ def described(sides: Sides, archives: Path) -> StackReport:
         if step.urn in components.values() and step.urn in {other.parent for other in steps}:
             continue
         resource = _resource(step, sides, components)
-        resource = labelled(_with_objects(resource, archives, notes))
+        resource = labelled(_with_objects(resource, archives, unrendered))
         by_component.setdefault(resource.component, []).append(resource)
     counts = Counter(step.op for step in sides.steps)
     report = StackReport(
@@ -62,7 +62,7 @@ def described(sides: Sides, archives: Path) -> StackReport:
         outputs=()
         if sides.new or sides.head_error
         else differences(sides.old_outputs, sides.new_outputs),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=(*_notes(sides), *_unrendered(unrendered)),
         error=_error(sides),
         engine_diff=sides.text,
     )
@@ -120,15 +120,22 @@ def _operation(op: str) -> Operation:
     return cast(Operation, op) if op in _OPERATIONS else "same"
 
 
-def _with_objects(resource: Resource, archives: Path, notes: list[str]) -> Resource:
+def _with_objects(resource: Resource, archives: Path, unrendered: list[str]) -> Resource:
     if resource.type != RELEASE or resource.operation not in {"update", "replace"}:
         return resource
     try:
         objects = rendered(resource.old_inputs, resource.new_inputs, archives)
     except NotRendered as reason:
-        notes.append(f"The objects of the charts are not compared: {reason}.")
+        unrendered.append(str(reason))
         return resource
     return replace(resource, rendered=objects)
+
+
+def _unrendered(reasons: list[str]) -> list[str]:
+    if not reasons:
+        return []
+    told = "; ".join(dict.fromkeys(reasons))
+    return [f"What the charts make of the new values is not compared object by object: {told}."]
 
 
 def _settings(sides: Sides) -> tuple[PropertyChange, ...]:

@@ -76,7 +76,7 @@ def _archive(release: Mapping[str, Any], archives: Path) -> Path:
         name = f"{name}-{release['version']}.tgz"
     if not (archives / name).is_file():
         raise NotRendered(
-            f"`{name}` is not in `{archives.name}/` (`make charts`, or `--charts DIR`)"
+            f"`{name}` is not in `{archives.name}/` (`make charts` or `--charts DIR`)"
         )
     return archives / name
 
