@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from ops.review.change import Report, StackReport
+from ops.review.change import Label, Report, StackReport
 from ops.review.document import document
 from ops.review.layout import ROW, layout
 from ops.review.words import OPERATIONS, called
@@ -22,6 +22,7 @@ def page(report: Report) -> str:
     data["words"] = {
         "operations": OPERATIONS,
         "properties": _called(data),
+        "labels": list(Label),
     }
     text = (_ASSETS / "page.html").read_text(encoding="utf-8")
     for mark, content in {

@@ -352,7 +352,9 @@ def test_the_json_has_the_documented_keys_and_leaves_out_what_is_not_set() -> No
     assert content["exitCode"] == 2
     [stack] = content["stacks"]
     documented = (Path(__file__).parents[2] / "docs/reviewing.md").read_text(encoding="utf-8")
-    keys = content.keys() | stack.keys() | stack["resources"][0].keys() | stack["settings"][0].keys()
+    keys = (
+        content.keys() | stack.keys() | stack["resources"][0].keys() | stack["settings"][0].keys()
+    )
     assert [key for key in sorted(keys) if f"`{key}`" not in documented] == []
     by_path = {change["path"]: change for change in stack["settings"]}
     assert "old" not in by_path["tracing:objectStore.insecure"]

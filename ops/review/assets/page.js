@@ -5,11 +5,13 @@ const report = JSON.parse(document.getElementById("report").textContent);
 const byId = (id) => document.getElementById(id);
 const MARKS = { create: "+", update: "~", replace: "±", delete: "−", same: "" };
 const SAID = { create: "created", update: "changed", replace: "replaced", delete: "deleted", same: "unchanged" };
+const LABELS = report.words.labels;
 const GRAVE = new Set(["may lose data", "weakens TLS or auth", "opens a port", "replaces"]);
+const READABLE = 0.75;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** What is shown now. */
-const view = { stack: null, chosen: null, focus: null, x: 0, y: 0, scale: 1, operations: new Set(), labels: new Set() };
+const view = { stack: null, chosen: null, focus: null, x: 0, y: 0, scale: 1, fitted: true, operations: new Set(), labels: new Set() };
 
 function element(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
@@ -51,6 +53,7 @@ function start() {
   byId("graph").addEventListener("keydown", moveFocus);
   document.addEventListener("keydown", shortcuts);
   dragging(byId("graph"));
+  window.addEventListener("resize", () => { if (view.fitted) fit(); });
   const first = report.stacks.find((stack) => stack.stack === location.hash.slice(1))
     ?? report.stacks.find((stack) => stack.error || Object.keys(stack.counts).length) ?? report.stacks[0];
   show(first);
@@ -59,13 +62,18 @@ function start() {
 function notes(error, told) {
   return [
     ...(error ? [element("div", { class: "warning", role: "alert" }, error)] : []),
-    ...told.map((text) => element("div", { class: "note" }, ...coded(text))),
+    ...(told.length ? [element("div", { class: "note" }, ...told.map((text) => element("p", {}, ...coded(text))))] : []),
   ];
 }
 
 /** Text in which backticks mark code. */
 function coded(text) {
   return text.split("`").map((part, index) => (index % 2 ? element("code", {}, part) : part));
+}
+
+/** A path that may break where one part of it ends. */
+function breaking(path) {
+  return element("code", {}, ...path.split(/(?<=[./])/).flatMap((part) => [part, element("wbr")]));
 }
 
 function show(stack) {
@@ -79,6 +87,8 @@ function show(stack) {
   }
   byId("stack").setAttribute("aria-labelledby", `tab-${stack.stack}`);
   byId("stack-notes").replaceChildren(...notes(stack.error, stack.notes));
+  // Of a preview that failed before it met a resource there is nothing to draw.
+  for (const id of ["filters", "workspace"]) byId(id).hidden = !stack.resources.length;
   byId("find").value = "";
   const components = [...new Set(stack.resources.map((resource) => resource.component))];
   byId("component").replaceChildren(element("option", { value: "*" }, "all"),
@@ -143,7 +153,7 @@ function node(resource) {
     onfocus: () => { view.focus = resource.urn; },
   },
   drawn("rect", { x: x + 6, y: y + 2, width: width - 12, height: height - 4, rx: 6 }),
-  drawn("text", { class: "mark", x: x + 20, y: y + 20 }, MARKS[resource.operation]),
+  changed(resource) ? drawn("text", { class: "mark", x: x + 20, y: y + 20 }, MARKS[resource.operation]) : null,
   drawn("text", { class: "name", x: x + 34, y: y + 19 }, resource.name),
   grave ? drawn("circle", { class: "flag", cx: x + width - 18, cy: y + height / 2, r: 4 }) : null,
   drawn("title", {}, [`${resource.name} (${resource.type})`, ...resource.labels].join("\n")));
@@ -173,18 +183,30 @@ function fit() {
   const room = byId("graph").getBoundingClientRect();
   if (!width || !room.width) return;
   view.scale = Math.min(1.25, (room.width - 70) / width, (room.height - 70) / height);
+  view.fitted = true;
   view.x = (room.width - width * view.scale) / 2;
   view.y = (room.height - height * view.scale) / 2;
   applyZoom();
 }
 
 function zoom(factor, x, y) {
+  view.fitted = false;
   const room = byId("graph").getBoundingClientRect();
   const [atX, atY] = [x ?? room.width / 2, y ?? room.height / 2];
   const scale = Math.min(4, Math.max(0.1, view.scale * factor));
   view.x = atX - ((atX - view.x) * scale) / view.scale;
   view.y = atY - ((atY - view.y) * scale) / view.scale;
   view.scale = scale;
+  applyZoom();
+}
+
+/** A resource in the middle, at a size at which it can be read; closing the panel fits again. */
+function centre(urn) {
+  const room = byId("graph").getBoundingClientRect();
+  const { x, y, width, height } = view.places.get(urn);
+  view.scale = READABLE;
+  view.x = room.width / 2 - (x + width / 2) * READABLE;
+  view.y = room.height / 2 - (y + height / 2) * READABLE;
   applyZoom();
 }
 
@@ -206,6 +228,7 @@ function dragging(graph) {
     if (!from.moved && Math.hypot(x - view.x, y - view.y) < 5) return;
     if (!from.moved) graph.setPointerCapture(event.pointerId);
     from.moved = true;
+    view.fitted = false;
     graph.classList.add("dragging");
     Object.assign(view, { x, y });
     applyZoom();
@@ -356,8 +379,11 @@ function choose(urn) {
   panel.hidden = !urn;
   panel.replaceChildren(...(urn ? described(view.stack.resources.find((resource) => resource.urn === urn)) : []));
   panel.scrollTop = 0;
-  // The picture is narrower beside the panel: what was chosen must stay in sight.
-  if (urn && before) requestAnimationFrame(() => intoSight(view.places.get(urn)));
+  if (before === panel.hidden) return;
+  // The picture is narrower beside the panel: what is in sight must stay so.
+  if (view.fitted) fit();
+  if (urn && view.scale < READABLE) centre(urn);
+  else if (urn) intoSight(view.places.get(urn));
 }
 
 function described(resource) {
@@ -388,7 +414,8 @@ function chips(labels) {
 
 function changesTable(resource) {
   if (!resource.properties.length) return [];
-  return [element("h3", {}, "What changes"), table(resource.properties)];
+  const gravest = (property) => Math.min(99, ...property.labels.map((label) => LABELS.indexOf(label)));
+  return [element("h3", {}, "What changes"), table(resource.properties.toSorted((one, other) => gravest(one) - gravest(other)))];
 }
 
 function table(properties) {
@@ -396,7 +423,7 @@ function table(properties) {
     element("thead", {}, element("tr", {}, ...["Property", "Old", "New"].map((title) => element("th", { scope: "col" }, title)))),
     element("tbody", {}, ...properties.map((property) => element("tr", {},
       element("td", {}, element("span", { class: "known" }, report.words.properties[property.path] ?? ""),
-        element("code", {}, property.path),
+        breaking(property.path),
         property.replaces ? element("strong", { class: "replace" }, " forces the replacement") : null,
         property.exposed ? element("strong", { class: "delete" }, " in plain text now") : null,
         element("div", {}, ...chips(property.labels))),
