@@ -51,6 +51,9 @@ _WITHHELD: Final = (
 _PORTS: Final = range(20000, 32768)
 """Below those that Linux takes for outgoing connections (net.ipv4.ip_local_port_range)."""
 
+_AT_THE_END: Final = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
+"""The CLI honours the second only with the first."""
+
 
 class Sandbox:
     """Previews, applies and destroys one stack with the real engine on simulated clouds."""
@@ -64,12 +67,15 @@ class Sandbox:
         stack_file: Path | None = None,
         progress: Callable[[str], None] | None = None,
         cli: PulumiCommand | None = None,
+        checkpoints: bool = True,
     ) -> None:
         """Prepare a sandbox; in a given directory, what it did before is still there.
 
         The settings come from the project's own stack file unless another is named, the CLI is
-        found unless it is given.
+        found unless it is given. Without checkpoints the state is written once, at the end of an
+        update: faster, and enough where nobody goes on after a kill.
         """
+        self._checkpoints = checkpoints
         self._project = project.resolve()
         self.stack = stack
         self._temporary = directory is None
@@ -262,6 +268,7 @@ class Sandbox:
             "PULUMI_DEBUG_COMMANDS": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            **({} if self._checkpoints else _AT_THE_END),
         }
 
 

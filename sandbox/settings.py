@@ -73,17 +73,33 @@ class Settings:
             self.set(name, placeholder(name), secret=True)
 
     def write(self, file: Path, encrypt: Callable[[list[str]], object]) -> None:
-        """Write a stack file, and let the engine encrypt the secrets into it, all in one go."""
+        """Write a stack file, and let the engine encrypt the secrets into it, all in one go.
+
+        Where they are those that were encrypted the last time, their ciphertexts stay: asking the
+        engine takes a start of it.
+        """
         kept = yaml.safe_load(file.read_text("utf-8")) if file.exists() else {}
+        salt = kept["encryptionsalt"]
         top = {place[0] for place in self._secrets if len(place) == 1}
         values = {key: value for key, value in self._values.items() if key not in top}
-        content = {"encryptionsalt": kept["encryptionsalt"], "config": values}
+        digests = file.with_suffix(".digests")
+        digest = self._digest(salt)
+        same = len(top) == len(self._secrets) and top and _read(digests) == digest
+        if same:
+            values |= {str(key): kept["config"][key] for key in sorted(map(str, top))}
+        content = {"encryptionsalt": salt, "config": values}
         file.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
         arguments = []
         for place, value in self._secrets.items():
             arguments += ["--secret", f"{_key(place)}={value}"]
-        if arguments:
+        if arguments and not same:
             encrypt(["config", "set-all", "--path", *arguments])
+            digests.write_text(digest, "utf-8")
+
+    def _digest(self, salt: str) -> str:
+        """What tells these secrets from others, without telling what they are."""
+        pairs = sorted((_key(place), value) for place, value in self._secrets.items())
+        return hashlib.sha256(json.dumps([salt, pairs]).encode()).hexdigest()
 
     def _put_secret(self, place: Place, value: str) -> None:
         self._secrets[place] = value
@@ -97,6 +113,10 @@ class Settings:
         for part in place[:-1]:
             within = within[part] if isinstance(part, int) else within.setdefault(part, {})
         within[place[-1]] = value
+
+
+def _read(file: Path) -> str:
+    return file.read_text("utf-8") if file.exists() else ""
 
 
 def _secured(value: Any, place: Place) -> Iterable[tuple[Place, str]]:

@@ -139,7 +139,8 @@ def _run(
 ) -> dict[str, StackReport]:
     """Each in a process of its own: a program's modules, environment and directory are its
     process's."""
-    workers = min(len(comparisons), os.cpu_count() or 1)
+    # One more than cores: each waits now and then, for the engine to start or to answer.
+    workers = min(len(comparisons), (os.cpu_count() or 1) + 1)
     reports: dict[str, StackReport] = {}
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         running = [submit(pool, what) for what in comparisons]

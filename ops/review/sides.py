@@ -58,6 +58,7 @@ def compare(what: Comparison, cli: PulumiCommand) -> Sides:
                     kept,
                     stack_file=what.base.stack_file,
                     cli=cli,
+                    checkpoints=False,
                 ) as box:
                     box.up()
                     dependencies = _waits(box.resources())
