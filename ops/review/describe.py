@@ -42,9 +42,10 @@ def described(sides: Sides, archives: Path) -> StackReport:
     unrendered: list[str] = []
     by_component: dict[str, list[Resource]] = {}
     components = _components(steps)
+    parents = {step.parent for step in steps}
     for step in steps:
         # A component's own step says nothing that its resources don't say, unless it has none.
-        if step.urn in components.values() and step.urn in {other.parent for other in steps}:
+        if step.urn in parents and not _is_custom(step.type):
             continue
         resource = _resource(step, sides, components)
         resource = labelled(_with_objects(resource, archives, unrendered))

@@ -71,8 +71,13 @@ def names(opened: Chrome, css: str = ".resource:not(.dim) .name") -> set[str]:
     return {found.text for found in opened.find_elements(By.CSS_SELECTOR, css)}
 
 
+def name_in(found: WebElement, attribute: str) -> str:
+    """The resource's name in the URN that an attribute holds."""
+    return str(found.get_attribute(attribute)).rpartition("::")[2]
+
+
 def focused(opened: Chrome) -> str:
-    return opened.switch_to.active_element.get_attribute("data-urn").rpartition("::")[2]
+    return name_in(opened.switch_to.active_element, "data-urn")
 
 
 def press(opened: Chrome, *keys: str) -> None:
@@ -131,7 +136,7 @@ def test_a_click_shows_old_and_new_values_and_what_it_waits_for(opened: Chrome) 
     assert [cell.text for cell in row.find_elements(By.TAG_NAME, "td")][1:] == ["168h", "72h"]
     assert "weakens TLS or auth" in details.text
     near = opened.find_elements(By.CSS_SELECTOR, ".edge.near")
-    assert {edge.get_attribute("data-to").rpartition("::")[2] for edge in near} >= {
+    assert {name_in(edge, "data-to") for edge in near} >= {
         "tempo-release",
         "collector-release",
     }

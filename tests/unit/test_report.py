@@ -384,3 +384,16 @@ def test_a_failed_side_is_said_and_the_rest_is_shown() -> None:
     assert "The base could not be applied, so that everything is shown as new:" in text
     assert "SyntaxError: invalid" in text
     assert "**not compared**" in text
+
+
+def test_what_is_in_a_component_of_a_component_belongs_to_the_outer_one() -> None:
+    def step(type: str, name: str, parent: str = "") -> Step:
+        return Step(op="same", urn=f"urn::{name}", type=type, name=name, parent=f"urn::{parent}")
+
+    nested = (
+        step("tracing:index:Outer", "outer", "stack"),
+        step("tracing:index:Inner", "inner", "outer"),
+        step(SERVICE, "service", "inner"),
+    )
+    stack = described(Sides(stack="s", steps=nested), NO_CHARTS)
+    assert [(found.name, found.component) for found in stack.resources] == [("service", "outer")]
