@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .values import displayed
+
 # A replacement shows up as three events; the one called "replace" stands for it.
 _PARTS_OF_REPLACEMENT: Final = ("create-replacement", "delete-replaced")
 _COLOURS: Final = re.compile(r"<\{%[^%]*%\}>")
@@ -28,7 +30,8 @@ class Step:
     """The same paths, each with how it differs: `add`, `update-replace`."""
     old_inputs: dict[str, Any] = field(default_factory=dict)
     new_inputs: dict[str, Any] = field(default_factory=dict)
-    """Inputs as a display shows them: secrets are `[secret]`."""
+    """Inputs as a display shows them: secrets are `[secret]`, what only an update can tell is
+    `[unknown]`."""
     parent: str = ""
     """The URN of the component it belongs to."""
 
@@ -44,8 +47,8 @@ class Step:
             name=metadata["urn"].rsplit("::", 1)[-1],
             diffs=sorted(detailed or metadata.get("diffs") or []),
             detailed_diff={path: diff["diffKind"] for path, diff in sorted(detailed.items())},
-            old_inputs=old.get("inputs") or {},
-            new_inputs=new.get("inputs") or {},
+            old_inputs=displayed(old.get("inputs") or {}),
+            new_inputs=displayed(new.get("inputs") or {}),
             parent=(new or old).get("parent") or "",
         )
 

@@ -18,9 +18,12 @@ PLACEHOLDER: Final = "sandbox-placeholder-"
 Place = tuple[str | int, ...]
 
 
-def placeholder(key: str) -> str:
-    """Make the value that stands for a secret; another key has another one."""
-    return PLACEHOLDER + hashlib.sha256(key.encode()).hexdigest()[:8]
+def placeholder(key: str, ciphertext: str = "") -> str:
+    """Make the value that stands for a secret; another key has another one.
+
+    So has another ciphertext: a secret that was set anew is to show as changed.
+    """
+    return PLACEHOLDER + hashlib.sha256((key + ciphertext).encode()).hexdigest()[:8]
 
 
 class Settings:
@@ -29,8 +32,8 @@ class Settings:
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self._values: dict[str, Any] = copy.deepcopy(dict(raw))
         self._secrets: dict[Place, str] = {}
-        for place in list(_secured(self._values, ())):
-            self._put_secret(place, placeholder(_key(place)))
+        for place, ciphertext in list(_secured(self._values, ())):
+            self._put_secret(place, placeholder(_key(place), ciphertext))
 
     @classmethod
     def read(cls, file: Path) -> "Settings":
@@ -71,17 +74,33 @@ class Settings:
             self.set(name, placeholder(name), secret=True)
 
     def write(self, file: Path, encrypt: Callable[[list[str]], object]) -> None:
-        """Write a stack file, and let the engine encrypt the secrets into it, all in one go."""
+        """Write a stack file, and let the engine encrypt the secrets into it, all in one go.
+
+        Where they are those that were encrypted the last time, their ciphertexts stay: asking the
+        engine takes a start of it.
+        """
         kept = yaml.safe_load(file.read_text("utf-8")) if file.exists() else {}
+        salt = kept["encryptionsalt"]
         top = {place[0] for place in self._secrets if len(place) == 1}
         values = {key: value for key, value in self._values.items() if key not in top}
-        content = {"encryptionsalt": kept["encryptionsalt"], "config": values}
+        digests = file.with_suffix(".digests")
+        digest = self._digest(salt)
+        same = len(top) == len(self._secrets) and top and _read(digests) == digest
+        if same:
+            values |= {str(key): kept["config"][key] for key in sorted(map(str, top))}
+        content = {"encryptionsalt": salt, "config": values}
         file.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
         arguments = []
         for place, value in self._secrets.items():
             arguments += ["--secret", f"{_key(place)}={value}"]
-        if arguments:
+        if arguments and not same:
             encrypt(["config", "set-all", "--path", *arguments])
+            digests.write_text(digest, "utf-8")
+
+    def _digest(self, salt: str) -> str:
+        """What tells these secrets from others, without telling what they are."""
+        pairs = sorted((_key(place), value) for place, value in self._secrets.items())
+        return hashlib.sha256(json.dumps([salt, pairs]).encode()).hexdigest()
 
     def _put_secret(self, place: Place, value: str) -> None:
         self._secrets[place] = value
@@ -97,11 +116,15 @@ class Settings:
         within[place[-1]] = value
 
 
-def _secured(value: Any, place: Place) -> Iterable[Place]:
-    """Find the encrypted values."""
+def _read(file: Path) -> str:
+    return file.read_text("utf-8") if file.exists() else ""
+
+
+def _secured(value: Any, place: Place) -> Iterable[tuple[Place, str]]:
+    """Find the encrypted values, and what stands there for them."""
     if isinstance(value, Mapping):
         if set(value) == {"secure"} and isinstance(value["secure"], str):
-            yield place
+            yield place, value["secure"]
             return
         for key, item in value.items():
             yield from _secured(item, (*place, key))

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from .result import Result, Step
+from .values import SECRET_SHOWN
 
 _SYMBOLS: Final = {
     "create": "[green]+[/]",
@@ -24,7 +25,6 @@ _SYMBOLS: Final = {
 }
 _PATH_PART: Final = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
 _LONGEST_VALUE: Final = 70
-_SECRET: Final = "[secret]"
 
 
 def console() -> Console:
@@ -152,7 +152,7 @@ def _at(properties: Any, path: str) -> Any:
     """Look a property up by its path in Pulumi's notation; None when there is none."""
     found = properties
     for quoted, index, plain in _PATH_PART.findall(path):
-        if found == _SECRET:
+        if found == SECRET_SHOWN:
             # What is secret as a whole is shown as a word: there is nothing beneath it to look up.
             return found
         try:

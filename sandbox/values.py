@@ -28,6 +28,11 @@ _UNKNOWNS: Final = frozenset(
 )
 
 
+SECRET_SHOWN: Final = "[secret]"
+UNKNOWN_SHOWN: Final = "[unknown]"
+"""The words that the CLI itself shows in their places."""
+
+
 class Unknown:
     """A value that only an update can tell."""
 
@@ -67,6 +72,20 @@ def _decode(value: Any) -> Any:
             return Secret(_decode(value.get("value")))
         return {key: _decode(item) for key, item in value.items()}
     return value
+
+
+def displayed(value: Any) -> Any:
+    """Copy what an event shows, with `[secret]` for a secret and `[unknown]` for an unknown.
+
+    Events carry the engine's markers, the contents of a secret already left out.
+    """
+    if isinstance(value, Mapping):
+        if value.get(_SIGNATURE) == _SECRET:
+            return SECRET_SHOWN
+        return {key: displayed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [displayed(item) for item in value]
+    return UNKNOWN_SHOWN if isinstance(value, str) and value in _UNKNOWNS else value
 
 
 def encode(properties: Mapping[str, Any]) -> Struct:

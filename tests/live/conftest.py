@@ -11,6 +11,7 @@ from tests.live.needs import (
     Missing,
     Needs,
     find,
+    find_browser,
     find_charts,
     find_kafka_image,
     find_otelcol,
@@ -21,6 +22,7 @@ FIGURES = pytest.StashKey[Figures]()
 FINDERS: dict[str, Callable[[], object]] = {
     "needs": find,
     "charts": find_charts,
+    "browser": find_browser,
     "kafka_image": find_kafka_image,
     "otelcol": find_otelcol,
     "tempo_program": find_tempo,

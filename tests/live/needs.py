@@ -80,6 +80,23 @@ def find_program(name: str, variable: str) -> Path:
     return Path(found).resolve()
 
 
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+
+
+def find_browser() -> tuple[str, str]:
+    """Chromium and the program that drives it; Missing says which is not there."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    driver = shutil.which("chromedriver")
+    if browser is None or driver is None:
+        lacking = " and ".join(
+            name
+            for name, found in (("Chromium", browser), ("chromedriver", driver))
+            if found is None
+        )
+        raise Missing(f"the report's page in a browser: no {lacking} on PATH")
+    return browser, driver
+
+
 def find_otelcol() -> Path:
     """The collector's program; raises Missing."""
     named = os.environ.get(OTELCOL)
