@@ -8,6 +8,7 @@ from typing import Any, Final
 import yaml
 
 import config
+from ops import UserError
 from ops.registrations import Recorded, record
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -25,6 +26,17 @@ STACK_FILES: Final = {
     "private-ca": ROOT / "examples/private-ca/Pulumi.private-ca.yaml",
 }
 """Every stack file that is checked in, by the stack's name."""
+
+
+def stack_file(stack: str) -> Path:
+    """The file of one of the platform's own stacks; raises UserError, with those that there are."""
+    file = ROOT / f"Pulumi.{stack}.yaml"
+    if not file.is_file():
+        known = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+        raise UserError(
+            f"there is no {file.name}; name one of the stacks that are here: {', '.join(known)}"
+        )
+    return file
 
 
 def settings(stack: str) -> dict[str, Any]:

@@ -29,9 +29,7 @@ def collected(annotation: Any) -> bool:
 
 
 def can_be_missing(field: FieldInfo) -> bool:
-    options = (
-        get_args(field.annotation) if get_origin(field.annotation) in (Union, UnionType) else ()
-    )
+    union = get_origin(field.annotation) in (Union, UnionType)
     return union and type(None) in get_args(field.annotation)
 
 
