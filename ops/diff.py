@@ -71,18 +71,21 @@ def tables(to: Console, stacks: tuple[str, str], found: Iterable[Difference]) ->
     """Print the differences, a table for each scope."""
     found = list(found)
     for scope, heading in HEADINGS.items():
-        rows = [each for each in found if each.scope == scope]
-        if not rows:
-            continue
-        to.print(f"\n[bold]{heading}[/]")
-        table = Table(box=None, padding=(0, 0, 0, 2))
-        # Whole, so that it can be copied.
-        table.add_column("setting", no_wrap=True)
-        for stack in stacks:
-            table.add_column(escape(stack), overflow="fold")
-        for row in rows:
-            table.add_row(escape(row.key), *(escape(text(row, value)) for value in row.values))
-        to.print(table)
+        if of_scope := [each for each in found if each.scope == scope]:
+            to.print(f"\n[bold]{heading}[/]")
+            rows(to, stacks, of_scope)
+
+
+def rows(to: Console, stacks: tuple[str, str], found: Iterable[Difference]) -> None:
+    """Print differences as one table, a column for each stack."""
+    table = Table(box=None, padding=(0, 0, 0, 2))
+    # Whole, so that it can be copied.
+    table.add_column("setting", no_wrap=True)
+    for stack in stacks:
+        table.add_column(escape(stack), overflow="fold")
+    for row in found:
+        table.add_row(escape(row.key), *(escape(text(row, value)) for value in row.values))
+    to.print(table)
 
 
 def text(row: Difference, value: Any) -> str:

@@ -66,6 +66,9 @@ def _checked(text: str, path: Sequence[str], changed: str, value: Any) -> str:
             if value is _NOTHING:
                 # Nothing is there that could go.
                 return text
+            if place.get(key) not in (None, []):
+                # Such as a whole section as one line of JSON, which would be lost.
+                raise _refused(path)
             place[key] = {}
         place = place[key]
     if value is _NOTHING:
@@ -94,7 +97,7 @@ def _unshared(value: Any) -> Any:
 def _refused(path: Sequence[str]) -> UserError:
     return UserError(
         f"{'.'.join(path)} can't be changed in the stack file without touching something else (an "
-        f"anchor, or a mapping in braces over several lines); {_REMEDY}"
+        f"anchor, a mapping in braces over several lines, or one as JSON text); {_REMEDY}"
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ops import UserError
@@ -166,6 +166,7 @@ def test_line_ends_of_windows_stay_and_new_lines_have_them_too() -> None:
     [
         "config:\n  tracing:tempo: &t\n    a: 1\n  tracing:collector: *t\n",
         "config:\n  tracing:tempo: {a: 1,\n    # why\n    b: 2}\n",
+        """config:\n  tracing:tempo: '{"a": 1, "b": 2}'\n""",
     ],
 )
 def test_what_would_reach_further_is_refused_with_the_key(text: str) -> None:
@@ -212,6 +213,10 @@ def test_whatever_the_settings_are_the_one_that_was_set_is_read_back(
 ) -> None:
     text = yaml.safe_dump({"config": before}, default_flow_style=False)
     # It raises where the text would say anything else than before with this one setting.
+    section: Any = before
+    for key in path[:-1]:
+        section = section.get(key, {})
+        assume(isinstance(section, dict))
     found = yaml.safe_load(with_setting(text, path, value))["config"]
     for key in path:
         found = found[key]
