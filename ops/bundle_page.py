@@ -77,8 +77,8 @@ def _before(plugins: Sequence[Plugin], has_wheels: bool, has_plugins: bool) -> s
 1. `sha256sum --check --quiet SHA256SUMS`, in this directory.
 2. Bring the images of `images.txt` to where the cluster pulls from, under these names: a registry
    that containerd has as a mirror.
-3. Install the Pulumi CLI, {MINIMUM} or newer with its Python language host, kubectl, and Python 3.11
-   or newer.
+3. Install the Pulumi CLI, {MINIMUM} or newer with its Python language host, kubectl, and Python
+   3.11 or newer.
 4. Provider plugins ({of_plugins} `plugins/`;
    another system than linux-amd64 has archives of its own), in `program/`:
    ```

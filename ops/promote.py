@@ -6,7 +6,6 @@ Which settings these are is said at each of them, by `config/scope.py`. docs/pro
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -336,6 +335,6 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def _reason(text: str) -> str:
-    if not text.strip() or os.linesep in text:
+    if len(text.strip().splitlines()) != 1:
         raise argparse.ArgumentTypeError("write why, in one line")
     return text.strip()
