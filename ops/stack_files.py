@@ -13,6 +13,9 @@ from ops.registrations import Recorded, record
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
+OWN: Final = ROOT
+"""Where the files of the platform's own stacks are, those that can be applied."""
+
 STACK_FILES: Final = {
     "dev": ROOT / "Pulumi.dev.yaml",
     "staging": ROOT / "Pulumi.staging.yaml",
@@ -30,9 +33,9 @@ STACK_FILES: Final = {
 
 def stack_file(stack: str) -> Path:
     """The file of one of the platform's own stacks; raises UserError, with those that there are."""
-    file = ROOT / f"Pulumi.{stack}.yaml"
+    file = OWN / f"Pulumi.{stack}.yaml"
     if not file.is_file():
-        known = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+        known = sorted(path.name.split(".")[1] for path in OWN.glob("Pulumi.*.yaml"))
         raise UserError(
             f"there is no {file.name}; name one of the stacks that are here: {', '.join(known)}"
         )

@@ -108,7 +108,7 @@ def promoted(
 ) -> Iterator[Promote]:
     """Runs the command; afterwards the stack files are as they were."""
     before = {stack: project.file(stack).read_bytes() for stack in ("dev", "staging")}
-    monkeypatch.setattr(stack_files, "ROOT", project.directory)
+    monkeypatch.setattr(stack_files, "OWN", project.directory)
 
     def run(*arguments: str) -> tuple[int, str]:
         chosen = discover()["promote"].parser().parse_args(["dev", "staging", *arguments])

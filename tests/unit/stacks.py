@@ -46,7 +46,7 @@ class Stacks:
 @pytest.fixture
 def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stacks:
     """`dev` and `prod`, of which the collector's version is all that is to be promoted."""
-    monkeypatch.setattr(stack_files, "ROOT", tmp_path)
+    monkeypatch.setattr(stack_files, "OWN", tmp_path)
     made = Stacks(tmp_path)
     made.write(dev=DEV, prod=PROD)
     return made
