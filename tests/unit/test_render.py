@@ -34,7 +34,7 @@ def files(directory: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("stack", STACK_FILES)
+@pytest.mark.parametrize("stack", ["dev", "prod", "strimzi"])
 def test_two_runs_give_the_same_bytes(stack: str, tmp_path: Path) -> None:
     for name in ("one", "two"):
         arguments = ["--stack", stack, "--stack-file", str(STACK_FILES[stack])]

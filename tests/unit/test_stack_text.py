@@ -174,7 +174,7 @@ def test_what_would_reach_further_is_refused_with_the_key(text: str) -> None:
         with_setting(text, ["tracing:tempo", "a"], 3)
 
 
-@pytest.mark.parametrize("stack", STACK_FILES)
+@pytest.mark.parametrize("stack", ["dev", "staging", "picluster"])
 def test_every_setting_of_every_stack_file_can_be_changed_and_removed(stack: str) -> None:
     text = STACK_FILES[stack].read_text(encoding="utf-8")
     comments = [line for line in text.splitlines() if line.strip().startswith("#")]
