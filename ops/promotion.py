@@ -105,7 +105,8 @@ def _misfit(source: StackDocument, target: StackDocument, error: RunError) -> st
     return (
         f"what {source.stack} promotes does not fit into {target.file.name} as it stands. With it, "
         f"{error}\nGive the environment's own settings with --set KEY=VALUE, leave a setting out "
-        f"with --except KEY, or change {target.file.name} first"
+        f"with --except KEY, or change {target.file.name} first. All that differs: python -m ops "
+        f"diff {source.stack} {target.stack}"
     )
 
 

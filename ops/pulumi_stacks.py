@@ -107,4 +107,8 @@ def _complaint(shown: subprocess.CompletedProcess[str]) -> str:
     except ValueError:
         diagnostics = []
     said = [each["message"].strip() for each in diagnostics if each.get("severity") == "error"]
-    return "\n".join(said) or shown.stderr.strip() or shown.stdout.strip()
+    if said:
+        return "\n".join(said)
+    # Before the error stand warnings, of plug-ins on PATH for one.
+    text = shown.stderr.strip() or shown.stdout.strip()
+    return text[max(text.find("error: "), 0) :]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ops import promote, stack_files
+from ops import UserError, promote, stack_files
 from ops.commands import discover
 from ops.engine import EngineUnavailable, locate
 from ops.pulumi_stacks import PulumiStacks
@@ -48,7 +48,7 @@ class Project:
     def __init__(self, directory: Path, box: Sandbox, pulumi: Path) -> None:
         self.directory = directory
         self._pulumi = pulumi
-        self._environment = dict(box.environment) | {"PULUMI_DEBUG_COMMANDS": "false"}
+        self.environment = dict(box.environment) | {"PULUMI_DEBUG_COMMANDS": "false"}
         left_out = shutil.ignore_patterns(".*", "__pycache__", "tests", "Pulumi.*.yaml", "charts")
         shutil.copytree(ROOT, directory, ignore=left_out)
         shutil.copy(ROOT / "Pulumi.yaml", directory)
@@ -59,18 +59,18 @@ class Project:
         port = str(box.config["tracing:objectStore"]["admin"]["portForward"]["localPort"])
         for stack, text in (("dev", DEV), ("staging", STAGING)):
             self.file(stack).write_text(text.replace("PORT", port), encoding="utf-8")
-        self.stacks = PulumiStacks(directory, self._environment)
+        self.stacks = PulumiStacks(directory, self.environment)
 
     def file(self, stack: str) -> Path:
         return self.directory / f"Pulumi.{stack}.yaml"
 
     def run(self, *arguments: str) -> str:
-        environment = self._environment | {
+        environment = self.environment | {
             "PATH": os.pathsep.join(
                 [
                     str(Path(sys.executable).parent),
                     str(self._pulumi.parent),
-                    self._environment["PATH"],
+                    self.environment["PATH"],
                 ]
             )
         }
@@ -179,3 +179,9 @@ def test_a_promotion_is_written_applied_and_its_reason_kept_in_the_history(
 def test_a_stack_that_was_never_made_is_said_to_be_one(project: Project) -> None:
     assert project.stacks.changes("nobody", project.file("dev")) is None
     assert project.stacks.deployment("nobody") == {}
+
+
+def test_a_wrong_passphrase_is_told_as_pulumi_says_it(project: Project) -> None:
+    wrong = project.environment | {"PULUMI_CONFIG_PASSPHRASE": "wrong"}
+    with pytest.raises(UserError, match=r"error: .*passphrase"):
+        PulumiStacks(project.directory, wrong).changes("dev", project.file("dev"))
