@@ -160,6 +160,13 @@ def test_without_helm_it_says_what_is_missing(
     assert "`manifests.yaml` is missing: `helm`" in (tmp_path / "out/README.md").read_text()
 
 
+def test_archives_that_only_an_update_needs_may_be_missing(stacks: Stacks, tmp_path: Path) -> None:
+    stacks.write(prod=PROD + "  tracing:charts: {directory: not-here}\n")
+    assert render(tmp_path / "out") == 0
+    chart = files(tmp_path / "out")["tempo/releases/tempo-distributed/chart.yaml"]
+    assert yaml.safe_load(chart)["chart"] == "tempo-distributed"
+
+
 def test_another_archive_than_the_pinned_one_is_not_rendered(
     stacks: Stacks, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,32 @@ def test_one_setting_is_removed_and_the_comments_around_it_stay(
     assert changed_lines(FILE, without_setting(FILE, path)) == (went, came)
 
 
+BLOCK = """\
+config:
+  tracing:harness:
+    values:
+      note: |
+        one
+        two
+
+  # Of Linkerd.
+  tracing:linkerd: {}
+"""
+
+
+def test_a_text_of_several_lines_ends_where_its_last_line_does() -> None:
+    note = ["tracing:harness", "values", "note"]
+    went = ["      note: |", "        one", "        two"]
+    # PyYAML has it end behind the empty line, right before what is of the next section.
+    assert changed_lines(BLOCK, with_setting(BLOCK, note, "short")) == (went, ["      note: short"])
+    added = with_setting(BLOCK, ["tracing:harness", "values", "more"], 1)
+    assert changed_lines(BLOCK, added) == ([], ["      more: 1"])
+    assert changed_lines(BLOCK, without_setting(BLOCK, ["tracing:harness"])) == (
+        ["  tracing:harness:", "    values:", *went],
+        [],
+    )
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "encryptionsalt: v1:a:b", "config:\n"])
 def test_a_file_without_settings_gets_its_first_one(text: str) -> None:
     after = with_setting(text, ["tracing:tempo", "streaming"], True)
