@@ -18,6 +18,7 @@ from .kinds import (
     Url,
 )
 from .platform import AutoscalingConfig, ComputeResources
+from .scope import PerEnvironment, Promoted
 from .tls import ClientCertificateConfig, ServerCertificateConfig
 
 ATTRIBUTE_VALUE_MAX: Final = 256
@@ -54,15 +55,15 @@ AttributeValue = Annotated[NonEmpty, AfterValidator(_attribute_value)]
 class QueueConfig(Section):
     """Where spans wait, on disk, while Tempo does not take them."""
 
-    outage_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
+    outage_minutes: PerEnvironment[Annotated[int, Field(ge=1, le=1440)]] = 10
     """How long Tempo may be away without anything being lost, in minutes."""
-    ingest_mbps: Annotated[IngestRate | None, Field(alias="ingestMBps")] = None
+    ingest_mbps: PerEnvironment[Annotated[IngestRate | None, Field(alias="ingestMBps")]] = None
     """Spans that arrive at all pods together, in MB (10^6 bytes) a second, at peak: above 0, at
     most 1000. If not given: `tempo.capacity.ingestMBps`, or 1 (about 2,300 spans a second)."""
-    volume_size: Size | None = None
+    volume_size: PerEnvironment[Size | None] = None
     """Volume of each pod; what the budget needs if not given. Of a daemonset: how much of a node's
     disk its pod may fill."""
-    nodes: Replicas | None = None
+    nodes: PerEnvironment[Replicas | None] = None
     """Only for a daemonset: nodes among which the spans that arrive are spread evenly. If not
     given each pod's queue is sized as if all came from its node."""
 
@@ -70,49 +71,49 @@ class QueueConfig(Section):
 class ErrorsPolicy(Section):
     """Keep traces with an error in them."""
 
-    type: Literal["errors"]
+    type: Promoted[Literal["errors"]]
     """Traces in which a span's status is an error."""
 
 
 class SlowPolicy(Section):
     """Keep traces that took long."""
 
-    type: Literal["slow"]
+    type: Promoted[Literal["slow"]]
     """Traces that took at least as long as `threshold`."""
-    threshold: Duration
+    threshold: Promoted[Duration]
     """From the start of the first span to the end of the last one."""
 
 
 class ServicePolicy(Section):
     """Keep a part of the traces in which a service takes part."""
 
-    type: Literal["service"]
+    type: Promoted[Literal["service"]]
     """Traces with a span of `service`."""
-    service: NonEmpty
+    service: Promoted[NonEmpty]
     """The service's name (`service.name`)."""
-    sample_rate: Ratio
+    sample_rate: Promoted[Ratio]
     """Part of these traces to keep, 0 to 1."""
 
 
 class AttributePolicy(Section):
     """Keep a part of the traces that have an attribute with a certain value."""
 
-    type: Literal["attribute"]
+    type: Promoted[Literal["attribute"]]
     """Traces with a span (or resource) whose attribute `key` is one of `values`."""
-    key: NonEmpty
+    key: Promoted[NonEmpty]
     """The attribute's name."""
-    values: Annotated[tuple[NonEmpty, ...], Field(min_length=1)]
+    values: Promoted[Annotated[tuple[NonEmpty, ...], Field(min_length=1)]]
     """Values, each compared as a whole."""
-    sample_rate: Ratio = 1.0
+    sample_rate: Promoted[Ratio] = 1.0
     """Part of these traces to keep, 0 to 1."""
 
 
 class ProbabilisticPolicy(Section):
     """Keep a part of all traces."""
 
-    type: Literal["probabilistic"]
+    type: Promoted[Literal["probabilistic"]]
     """All traces."""
-    sample_rate: Ratio
+    sample_rate: Promoted[Ratio]
     """Part of the traces to keep, 0 to 1."""
 
 
@@ -125,22 +126,22 @@ TailPolicy = Annotated[
 class ProbabilisticSampling(Section):
     """Keep a part of the traces, chosen by their id, whatever is in them."""
 
-    type: Literal["probabilistic"]
+    type: Promoted[Literal["probabilistic"]]
     """Decides by the trace's id, at once."""
-    sample_rate: Ratio
+    sample_rate: Promoted[Ratio]
     """Part of the traces to keep, 0 to 1."""
 
 
 class TailSampling(Section):
     """Keep the traces that a policy asks for, once all their spans are there."""
 
-    type: Literal["tail"]
+    type: Promoted[Literal["tail"]]
     """Decides by what is in the trace, after `decisionWait`. Until then spans are in memory."""
-    policies: Annotated[tuple[TailPolicy, ...], Field(min_length=1)]
+    policies: Promoted[Annotated[tuple[TailPolicy, ...], Field(min_length=1)]]
     """A trace is kept if one of them asks for it."""
-    traces_per_second: Annotated[int, Field(ge=1, le=1_000_000)]
+    traces_per_second: PerEnvironment[Annotated[int, Field(ge=1, le=1_000_000)]]
     """New traces in a second, at peak, at all pods together: sizes what is kept in memory."""
-    decision_wait: Duration = "10s"
+    decision_wait: Promoted[Duration] = "10s"
     """Time from a trace's first span to the decision; at least the longest trace that matters."""
 
 
@@ -150,14 +151,14 @@ Sampling = Annotated[ProbabilisticSampling | TailSampling, Field(discriminator="
 class SpanMetricsConfig(Section):
     """Makes metrics of spans, all of them: before sampling."""
 
-    remote_write_url: Url
+    remote_write_url: PerEnvironment[Url]
     """Where a Prometheus (or Mimir) takes them, such as
     http://prometheus.monitoring:9090/api/v1/write."""
-    processors: Annotated[
-        tuple[Literal["span-metrics", "service-graphs"], ...], Field(min_length=1)
+    processors: Promoted[
+        Annotated[tuple[Literal["span-metrics", "service-graphs"], ...], Field(min_length=1)]
     ] = ("span-metrics", "service-graphs")
     """What is made: rates, errors and durations of spans; requests between services."""
-    max_series_per_service: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
+    max_series_per_service: PerEnvironment[Annotated[int, Field(ge=1, le=1_000_000)]] = 2000
     """Combinations of span name, kind and status that each pod tells apart in a service; further
     ones are counted as one, labelled otel_metric_overflow, so that names with ids in them do not
     take the Prometheus down."""
@@ -166,10 +167,10 @@ class SpanMetricsConfig(Section):
 class RedactionConfig(Section):
     """Blanks attributes that hold credentials, wherever they come from."""
 
-    enabled: bool = True
+    enabled: Promoted[bool] = True
     """Replace the values by ****: of authorization, cookie and api-key, also at the end of a longer
     name (http.request.header.authorization, set-cookie, x_api_key)."""
-    attributes: tuple[AttributeName, ...] = ()
+    attributes: Promoted[tuple[AttributeName, ...]] = ()
     """Names beside these, such as session-id. Upper and lower case, - and _ are the same."""
 
 
@@ -182,7 +183,7 @@ class ReceiverTlsConfig(ServerCertificateConfig):
     trust.
     """
 
-    client_ca_secret_name: DnsLabel | None = None
+    client_ca_secret_name: PerEnvironment[DnsLabel | None] = None
     """Secret with the authority of the senders' own certificates (ca.crt): who has none is refused
     (mTLS)."""
 
@@ -191,25 +192,25 @@ class CollectorNetworkPolicyConfig(Section):
     """Who may send to the collector: these namespaces, Traefik's and Harness's of this stack, and
     nobody else."""
 
-    namespaces: tuple[DnsLabel, ...] = ()
+    namespaces: PerEnvironment[tuple[DnsLabel, ...]] = ()
     """Namespaces of the applications. With Linkerd those of all meshed pods: the proxies send."""
-    metrics_namespaces: tuple[DnsLabel, ...] = ()
+    metrics_namespaces: PerEnvironment[tuple[DnsLabel, ...]] = ()
     """Namespaces of the Prometheus that asks the collector for its own metrics."""
 
 
 class CollectorTelemetryConfig(Section):
     """What the collector tells of itself. Its metrics are always served, on port 8888."""
 
-    trace_sample_rate: Ratio = 0.0
+    trace_sample_rate: Promoted[Ratio] = 0.0
     """Part of the collector's own work to trace, 0 to 1; its spans go to Tempo directly."""
 
 
 class GatewayTierConfig(Section):
     """The second tier, between the pods that applications send to and Tempo."""
 
-    replicas: Replicas = 2
+    replicas: PerEnvironment[Replicas] = 2
     """Pods of the second tier."""
-    autoscaling: AutoscalingConfig | None = None
+    autoscaling: PerEnvironment[AutoscalingConfig | None] = None
     """In place of `replicas`. Needs `resources.cpu`."""
     resources: ComputeResources = ComputeResources(cpu="200m", memory="1Gi")
 
@@ -221,36 +222,38 @@ class CollectorConfig(Section):
         "outageMinutes": "is part of the queue; write tracing:collector.queue.outageMinutes",
     }
 
-    namespace: DnsLabel = "otel"
+    namespace: PerEnvironment[DnsLabel] = "otel"
     """Namespace of the release."""
-    release_name: ReleaseName = "opentelemetry-collector"
+    release_name: PerEnvironment[ReleaseName] = "opentelemetry-collector"
     """Name of the Helm release, and of the Service that applications send to."""
-    mode: Literal["deployment", "daemonset", "agent-gateway"] = "deployment"
+    mode: Promoted[Literal["deployment", "daemonset", "agent-gateway"]] = "deployment"
     """`deployment`: replicas behind one Service; `daemonset`: one on each node; `agent-gateway`:
     one on each node, which send to a second tier. The address is the same in each."""
-    replicas: Replicas = 1
+    replicas: PerEnvironment[Replicas] = 1
     """Pods of a deployment; a daemonset has one for each node."""
-    autoscaling: AutoscalingConfig | None = None
+    autoscaling: PerEnvironment[AutoscalingConfig | None] = None
     """In place of `replicas`. Needs `resources.cpu`."""
     gateway: GatewayTierConfig = GatewayTierConfig()
-    image: Image = "docker.io/otel/opentelemetry-collector-contrib:0.158.0"
+    image: Promoted[Image] = "docker.io/otel/opentelemetry-collector-contrib:0.158.0"
     """Image of the collector, pinned by tag or digest."""
-    receivers: Annotated[tuple[CollectorReceiver, ...], Field(min_length=1)] = (
+    receivers: Promoted[Annotated[tuple[CollectorReceiver, ...], Field(min_length=1)]] = (
         "otlpGrpc",
         "otlpHttp",
     )
     """Protocols that applications may use; nothing else is open."""
-    tls: ReceiverTlsConfig | None = None
-    client_certificate: ClientCertificateConfig | None = None
+    tls: PerEnvironment[ReceiverTlsConfig | None] = None
+    client_certificate: PerEnvironment[ClientCertificateConfig | None] = None
     queue: QueueConfig = QueueConfig()
-    sampling: Sampling | None = None
-    metrics: SpanMetricsConfig | None = None
+    sampling: Promoted[Sampling | None] = None
+    metrics: Promoted[SpanMetricsConfig | None] = None
     redaction: RedactionConfig = RedactionConfig()
-    resource_attributes: dict[AttributeName, AttributeValue] = Field(default_factory=dict)
+    resource_attributes: PerEnvironment[dict[AttributeName, AttributeValue]] = Field(
+        default_factory=dict
+    )
     """Added to each resource that does not have them, such as k8s.cluster.name: prod-1."""
-    resource_detectors: tuple[Literal["ec2", "azure", "gcp"], ...] = ()
+    resource_detectors: PerEnvironment[tuple[Literal["ec2", "azure", "gcp"], ...]] = ()
     """Clouds whose metadata service tells provider, account and region; of a daemonset the node's
     machine as well."""
-    network_policy: CollectorNetworkPolicyConfig | None = None
+    network_policy: PerEnvironment[CollectorNetworkPolicyConfig | None] = None
     telemetry: CollectorTelemetryConfig = CollectorTelemetryConfig()
     resources: ComputeResources = ComputeResources(cpu="200m", memory="512Mi")

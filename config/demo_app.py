@@ -8,27 +8,28 @@ from pydantic import Discriminator, Tag
 from .base import Section
 from .kinds import DnsLabel, Image
 from .platform import IngressConfig
+from .scope import PerEnvironment, Promoted
 
 
 class DemoAppSettings(Section):
     """What every demo application has."""
 
-    ingress: IngressConfig | None = None
+    ingress: PerEnvironment[IngressConfig | None] = None
     """Makes the application reachable from outside the cluster."""
-    linkerd: bool = False
+    linkerd: PerEnvironment[bool] = False
     """Let Linkerd inject its proxy into the pods."""
 
 
 class EmojivotoImagesConfig(Section):
     """Images of Emojivoto and of what translates its spans."""
 
-    web: Image = "ghcr.io/buoyantio/emojivoto-web:v11"
+    web: Promoted[Image] = "ghcr.io/buoyantio/emojivoto-web:v11"
     """Web server, and the bot that votes."""
-    emoji: Image = "ghcr.io/buoyantio/emojivoto-emoji-svc:v11"
+    emoji: Promoted[Image] = "ghcr.io/buoyantio/emojivoto-emoji-svc:v11"
     """List of the emojis."""
-    voting: Image = "ghcr.io/buoyantio/emojivoto-voting-svc:v11"
+    voting: Promoted[Image] = "ghcr.io/buoyantio/emojivoto-voting-svc:v11"
     """Counter of the votes."""
-    bridge: Image = "docker.io/otel/opentelemetry-collector-contrib:0.131.0"
+    bridge: Promoted[Image] = "docker.io/otel/opentelemetry-collector-contrib:0.131.0"
     """Collector with an OpenCensus receiver; newer ones than 0.131.0 have none."""
 
 
@@ -38,11 +39,11 @@ class EmojivotoConfig(DemoAppSettings):
     It speaks OpenCensus only, so a collector of its own translates its spans to OTLP.
     """
 
-    app: Literal["emojivoto"] = "emojivoto"
+    app: PerEnvironment[Literal["emojivoto"]] = "emojivoto"
     """Linkerd's sample application."""
-    namespace: DnsLabel = "emojivoto"
+    namespace: PerEnvironment[DnsLabel] = "emojivoto"
     """Namespace of the application."""
-    vote_bot: bool = True
+    vote_bot: PerEnvironment[bool] = True
     """Run the bot: it votes once a second, so that traces come without anybody's doing."""
     images: EmojivotoImagesConfig = EmojivotoImagesConfig()
 
@@ -53,11 +54,11 @@ class HotrodConfig(DemoAppSettings):
     It sends OTLP over HTTP. Nothing happens until somebody orders a ride.
     """
 
-    app: Literal["hotrod"]
+    app: PerEnvironment[Literal["hotrod"]]
     """Jaeger's sample application."""
-    namespace: DnsLabel = "hotrod"
+    namespace: PerEnvironment[DnsLabel] = "hotrod"
     """Namespace of the application."""
-    image: Image = "docker.io/jaegertracing/example-hotrod:2.20.0"
+    image: Promoted[Image] = "docker.io/jaegertracing/example-hotrod:2.20.0"
     """Image of the application, pinned by tag or digest."""
 
 

@@ -6,27 +6,28 @@ from pydantic import Field
 
 from .base import Section
 from .kinds import Duration, HostName, NonEmpty
+from .scope import PerEnvironment
 
 
 class RemoteKeyConfig(Section):
     """One value in the store of secrets."""
 
-    key: NonEmpty
+    key: PerEnvironment[NonEmpty]
     """Name or path of the secret in the store, such as tracing/s3."""
-    property: NonEmpty | None = None
+    property: PerEnvironment[NonEmpty | None] = None
     """Field of it; all of it if not given."""
 
 
 class ExternalSecretConfig(Section):
     """A Secret that the External Secrets operator makes, which has to be in the cluster."""
 
-    store: HostName
+    store: PerEnvironment[HostName]
     """Name of the store, as the operator knows it."""
-    store_kind: Literal["SecretStore", "ClusterSecretStore"] = "ClusterSecretStore"
+    store_kind: PerEnvironment[Literal["SecretStore", "ClusterSecretStore"]] = "ClusterSecretStore"
     """A `ClusterSecretStore` serves every namespace; a `SecretStore` is in the Secret's own."""
-    refresh_interval: Duration = "1h"
+    refresh_interval: PerEnvironment[Duration] = "1h"
     """How often the operator looks for another value."""
-    version: Annotated[int, Field(ge=1, le=9999)] = 1
+    version: PerEnvironment[Annotated[int, Field(ge=1, le=9999)]] = 1
     """Raise it once the value has changed in the store: what reads the Secret is restarted."""
 
 

@@ -8,25 +8,26 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from .base import Section
 from .kinds import DatasourceUid, DnsLabel, NonEmpty, Url
+from .scope import PerEnvironment, Promoted
 
 
 class TempoDatasourceConfig(Section):
     """The Tempo data source in Grafana."""
 
-    name: NonEmpty = "Tempo"
+    name: PerEnvironment[NonEmpty] = "Tempo"
     """Name that people see; unique in the organization."""
-    uid: DatasourceUid = "tempo"
+    uid: PerEnvironment[DatasourceUid] = "tempo"
     """Fixed, so that Loki's derived fields can name it; a change replaces the data source."""
 
 
 class LokiDatasourceConfig(Section):
     """The Loki data source in Grafana, with its derived fields."""
 
-    name: NonEmpty = "Loki"
+    name: PerEnvironment[NonEmpty] = "Loki"
     """Name that people see; unique in the organization."""
-    uid: DatasourceUid = "loki"
+    uid: PerEnvironment[DatasourceUid] = "loki"
     """Fixed, so that the Tempo data source can name it; a change replaces the data source."""
-    managed: bool = True
+    managed: PerEnvironment[bool] = True
     """Whether this stack owns the data source. With false one of that uid is there already: it is
     only referred to, and its derived fields are the stack output `lokiDerivedFields`."""
 
@@ -34,12 +35,12 @@ class LokiDatasourceConfig(Section):
 class DatasourcesConfig(Section):
     """What both ways into Grafana have."""
 
-    organization: Annotated[int, Field(ge=1)] | None = None
+    organization: PerEnvironment[Annotated[int, Field(ge=1)] | None] = None
     """Id of the organization that everything belongs to; Grafana's choice if not given."""
-    dashboards: bool | None = None
+    dashboards: Promoted[bool | None] = None
     """Make the dashboards, whose panels ask `tracing:prometheus`. If not given: where that is
     configured."""
-    folder: NonEmpty = "Tracing"
+    folder: PerEnvironment[NonEmpty] = "Tracing"
     """Folder of the dashboards."""
     tempo: TempoDatasourceConfig = TempoDatasourceConfig()
     loki: LokiDatasourceConfig = LokiDatasourceConfig()
@@ -51,11 +52,11 @@ class GrafanaApiConfig(DatasourcesConfig):
     The credential is the secret `tracing:grafanaAuth`: a service-account token, or user:password.
     """
 
-    mode: Literal["api"] = "api"
+    mode: PerEnvironment[Literal["api"]] = "api"
     """Through the HTTP API."""
-    url: Url
+    url: PerEnvironment[Url]
     """Address of Grafana, reachable from where Pulumi runs."""
-    ca_file: NonEmpty | None = None
+    ca_file: PerEnvironment[NonEmpty | None] = None
     """PEM file, relative to the project, with the authority of Grafana's certificate; the usual
     ones if not given."""
 
@@ -63,19 +64,19 @@ class GrafanaApiConfig(DatasourcesConfig):
 class GrafanaSidecarConfig(DatasourcesConfig):
     """Data sources as a ConfigMap for the sidecar of Grafana's Helm chart, which needs no API."""
 
-    mode: Literal["sidecar"]
+    mode: PerEnvironment[Literal["sidecar"]]
     """By a ConfigMap; the chart's `sidecar.datasources.enabled` has to be true."""
-    namespace: DnsLabel = "grafana"
+    namespace: PerEnvironment[DnsLabel] = "grafana"
     """Namespace that the sidecar watches, which is there already."""
-    label: NonEmpty = "grafana_datasource"
+    label: PerEnvironment[NonEmpty] = "grafana_datasource"
     """Label of the ConfigMaps that the sidecar takes up (its `sidecar.datasources.label`)."""
-    label_value: str = "1"
+    label_value: PerEnvironment[str] = "1"
     """Value of that label."""
-    dashboard_label: NonEmpty = "grafana_dashboard"
+    dashboard_label: PerEnvironment[NonEmpty] = "grafana_dashboard"
     """The same for dashboards (its `sidecar.dashboards.label`)."""
-    dashboard_label_value: str = "1"
+    dashboard_label_value: PerEnvironment[str] = "1"
     """Value of that label."""
-    folder_annotation: NonEmpty = "grafana_folder"
+    folder_annotation: PerEnvironment[NonEmpty] = "grafana_folder"
     """Annotation that names a dashboard's folder (its `sidecar.dashboards.folderAnnotation`; the
     chart's `provider.foldersFromFilesStructure` has to be true)."""
 
@@ -115,15 +116,15 @@ def _one_group(text: str) -> str:
 class LogFormatConfig(Section):
     """How the log lines of one more source show the id of their trace, in one of three ways."""
 
-    name: NonEmpty
+    name: Promoted[NonEmpty]
     """Name of the derived field, such as Harness."""
-    json_fields: tuple[NonEmpty, ...] = ()
+    json_fields: Promoted[tuple[NonEmpty, ...]] = ()
     """Fields of a JSON line that hold the id; the first one found counts."""
-    regex: Annotated[NonEmpty, AfterValidator(_one_group)] | None = None
+    regex: Promoted[Annotated[NonEmpty, AfterValidator(_one_group)] | None] = None
     """Regular expression, as JavaScript has them, whose first group is the id."""
-    label: NonEmpty | None = None
+    label: Promoted[NonEmpty | None] = None
     """Label of Loki, or field of its structured metadata, that holds the id."""
-    url_display_label: NonEmpty | None = None
+    url_display_label: Promoted[NonEmpty | None] = None
     """Text of the link; Grafana's own if not given."""
 
     @model_validator(mode="after")
@@ -137,11 +138,11 @@ class LogFormatConfig(Section):
 class LokiConfig(Section):
     """An existing Loki, as Grafana reaches it."""
 
-    url: Url
+    url: PerEnvironment[Url]
     """Such as http://loki-gateway.logging.svc.cluster.local."""
-    log_formats: tuple[LogFormatConfig, ...] = ()
+    log_formats: Promoted[tuple[LogFormatConfig, ...]] = ()
     """Sources besides those of this stack (Traefik), each a derived field."""
-    labels: dict[NonEmpty, NonEmpty] = Field(default_factory=dict)
+    labels: Promoted[dict[NonEmpty, NonEmpty]] = Field(default_factory=dict)
     """Loki's label by the span attribute that has the same value, for the way from a span to its
     logs, such as service.name: app. Grafana's own list if empty."""
 
@@ -150,16 +151,16 @@ class PrometheusOperatorConfig(Section):
     """Let the Prometheus operator find what is to be asked for metrics, and alert rules. Its CRDs
     have to be in the cluster, and its Prometheus has to look in the stack's namespaces."""
 
-    labels: dict[NonEmpty, str] = Field(default_factory=dict)
+    labels: PerEnvironment[dict[NonEmpty, str]] = Field(default_factory=dict)
     """Labels by which it selects ServiceMonitors, PodMonitors and PrometheusRules, such as release:
     kube-prometheus-stack."""
-    runbooks: NonEmpty = "docs/runbooks.md"
+    runbooks: PerEnvironment[NonEmpty] = "docs/runbooks.md"
     """Address where people find docs/runbooks.md, for the links in alerts."""
 
 
 class PrometheusConfig(Section):
     """An existing Prometheus, and its data source in Grafana, referred to and left alone."""
 
-    datasource_uid: DatasourceUid = "prometheus"
+    datasource_uid: PerEnvironment[DatasourceUid] = "prometheus"
     """Uid of the data source: of span metrics, service graphs and the platform's own metrics."""
-    operator: PrometheusOperatorConfig | None = None
+    operator: PerEnvironment[PrometheusOperatorConfig | None] = None

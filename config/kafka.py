@@ -7,6 +7,7 @@ from pydantic import Field
 from .base import Section
 from .kinds import DnsLabel, Duration, NonEmpty, Replicas, Size
 from .platform import ComputeResources
+from .scope import PerEnvironment, Promoted
 
 KAFKA_OPERATOR: Final = "strimzi-kafka-operator"
 """Name of the operator's Helm release."""
@@ -15,9 +16,9 @@ KAFKA_OPERATOR: Final = "strimzi-kafka-operator"
 class KafkaControllersConfig(Section):
     """Nodes that only keep the cluster's metadata (KRaft), apart from the brokers."""
 
-    replicas: Literal[1, 3, 5] = 3
+    replicas: PerEnvironment[Literal[1, 3, 5]] = 3
     """Pods: an odd number, of which more than half have to be up."""
-    volume_size: Size = "10Gi"
+    volume_size: PerEnvironment[Size] = "10Gi"
     """Volume of each."""
     resources: ComputeResources = ComputeResources(cpu="250m", memory="1Gi")
 
@@ -25,9 +26,9 @@ class KafkaControllersConfig(Section):
 class KafkaBrokersConfig(Section):
     """The nodes that keep the traces."""
 
-    replicas: Replicas = 3
+    replicas: PerEnvironment[Replicas] = 3
     """Pods; each trace is on three of them, or on all if there are fewer."""
-    volume_size: Size = "100Gi"
+    volume_size: PerEnvironment[Size] = "100Gi"
     """Volume of each."""
     resources: ComputeResources = ComputeResources(cpu="500m", memory="2Gi")
 
@@ -38,24 +39,26 @@ class KafkaClusterConfig(Section):
     Without it `tempo.kafka.address` names a Kafka that is there already.
     """
 
-    namespace: DnsLabel = "kafka"
+    namespace: PerEnvironment[DnsLabel] = "kafka"
     """Namespace of the cluster and, if this stack installs it, of the operator."""
-    name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$")] = "tempo"
+    name: PerEnvironment[Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$")]] = (
+        "tempo"
+    )
     """Name of the cluster, and the beginning of its Services' names: at most 32 letters, digits
     and dashes."""
-    operator: Literal["release", "existing"] = "release"
+    operator: PerEnvironment[Literal["release", "existing"]] = "release"
     """`release`: this stack installs Strimzi, for this namespace only. `existing`: one of version
     1.0 or later is there already and watches the namespace."""
-    version: Literal["4.3.1", "4.3.0", "4.2.1", "4.2.0"] = "4.3.1"
+    version: Promoted[Literal["4.3.1", "4.3.0", "4.2.1", "4.2.0"]] = "4.3.1"
     """Version of Kafka: those that Strimzi 1.2 runs."""
     brokers: KafkaBrokersConfig = KafkaBrokersConfig()
-    controllers: KafkaControllersConfig | None = None
+    controllers: PerEnvironment[KafkaControllersConfig | None] = None
     """Nodes of their own for the metadata; if not given, the brokers keep it as well."""
-    storage_class: DnsLabel | None = None
+    storage_class: PerEnvironment[DnsLabel | None] = None
     """StorageClass of the volumes; the cluster's default if not given."""
-    rack: NonEmpty | None = None
+    rack: PerEnvironment[NonEmpty | None] = None
     """Label of nodes by whose value the copies of a trace are kept apart, such as
     topology.kubernetes.io/zone. Every node that brokers run on needs it."""
-    retention: Duration = "24h"
+    retention: PerEnvironment[Duration] = "24h"
     """How long Kafka keeps spans, at least 40m: how long block-builders may be down before spans
     are lost (Tempo's documentation, "Configure a Kafka-compatible backend")."""

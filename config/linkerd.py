@@ -7,6 +7,7 @@ from pydantic import Field
 
 from .base import Section
 from .kinds import HostPort, NonEmpty
+from .scope import PerEnvironment, Promoted
 
 
 class LinkerdConfig(Section):
@@ -21,11 +22,11 @@ class LinkerdConfig(Section):
         "of OTLP; remove it, or write controllerEndpoint, the host:port of an OpenCensus receiver",
     }
 
-    trace_service_name: NonEmpty = "linkerd-proxy"
+    trace_service_name: Promoted[NonEmpty] = "linkerd-proxy"
     """Service name that the proxies' spans carry."""
-    labels: dict[NonEmpty, str] = Field(default_factory=dict)
+    labels: PerEnvironment[dict[NonEmpty, str]] = Field(default_factory=dict)
     """Attributes added to each proxy span, beside the pod's address, uid and container that the
     chart adds."""
-    controller_endpoint: HostPort | None = None
+    controller_endpoint: PerEnvironment[HostPort | None] = None
     """`host:port` of an OpenCensus receiver (not this stack's collector, nor Tempo) to which the
     control plane's own components send spans; they are not traced if not given."""

@@ -19,6 +19,7 @@ from .kinds import (
     StatefulSetName,
 )
 from .platform import ComputeResources, IngressConfig
+from .scope import PerEnvironment, Promoted
 from .tls import ServerCertificateConfig
 
 LARGEST_POOL = 16
@@ -29,28 +30,28 @@ Coding": 2 to 16 drives); more would have to be a multiple of a set's size."""
 class LifecycleConfig(Section):
     """The bucket's own clean-up: a safety net behind Tempo's retention, never ahead of it."""
 
-    expire_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    expire_days: PerEnvironment[Annotated[int, Field(ge=1, le=3650)] | None] = None
     """Days after which the server deletes objects. If not given: Tempo's block retention plus
     five days. Must be longer than the block retention."""
-    noncurrent_days: Annotated[int, Field(ge=1, le=3650)] = 3
+    noncurrent_days: PerEnvironment[Annotated[int, Field(ge=1, le=3650)]] = 3
     """Days after which a version that was overwritten or deleted is removed."""
 
 
 class PortForwardConfig(Section):
     """Reach the server from where Pulumi runs through `kubectl port-forward`, during updates."""
 
-    local_port: Port = 19000
+    local_port: PerEnvironment[Port] = 19000
     """Port of 127.0.0.1 to listen on."""
 
 
 class AdminConfig(Section):
     """How Pulumi reaches the in-cluster server to manage bucket, lifecycle, user and policy."""
 
-    endpoint: HostPort | None = None
+    endpoint: PerEnvironment[HostPort | None] = None
     """Address that is reachable from where Pulumi runs, such as minio.example.com:443."""
-    insecure: bool = False
+    insecure: PerEnvironment[bool] = False
     """The endpoint speaks plain HTTP."""
-    ca_file: NonEmpty | None = None
+    ca_file: PerEnvironment[NonEmpty | None] = None
     """PEM file, relative to the project, with the CA that signed the endpoint's certificate; the
     usual public CAs if not given."""
     port_forward: PortForwardConfig = PortForwardConfig()
@@ -60,25 +61,25 @@ class AdminConfig(Section):
 class StoreConfig(Section):
     """What every kind of store has."""
 
-    bucket: BucketName = "tempo"
+    bucket: PerEnvironment[BucketName] = "tempo"
     """Bucket that holds the traces."""
-    region: NonEmpty = "us-east-1"
+    region: PerEnvironment[NonEmpty] = "us-east-1"
     """Region of the bucket; for MinIO the server's site region."""
-    secret_name: DnsLabel = "tempo-minio-secret"
+    secret_name: PerEnvironment[DnsLabel] = "tempo-minio-secret"
     """Kubernetes Secret, in Tempo's namespace, with the store's keys."""
 
 
 class ManagedStoreConfig(StoreConfig):
     """A store whose bucket, lifecycle, user and policy this stack manages."""
 
-    versioning: bool = False
+    versioning: Promoted[bool] = False
     """Keep versions that were overwritten or deleted, for `lifecycle.noncurrentDays`."""
     lifecycle: LifecycleConfig = LifecycleConfig()
-    user: NonEmpty | None = None
+    user: PerEnvironment[NonEmpty | None] = None
     """Name of Tempo's user in the store: its access key. The bucket's name if not given."""
-    policy: NonEmpty | None = None
+    policy: PerEnvironment[NonEmpty | None] = None
     """Name of the user's policy in the store. The bucket's name if not given."""
-    key_version: Annotated[int, Field(ge=1, le=9999)] = 1
+    key_version: PerEnvironment[Annotated[int, Field(ge=1, le=9999)]] = 1
     """Raise it to rotate Tempo's key: from 2 on the user is called `<user>-<keyVersion>` and has a
     key of its own; the one before is deleted once Tempo uses the new one."""
 
@@ -113,7 +114,7 @@ class ServerTlsConfig(ServerCertificateConfig):
     server also `*.<name>-headless.<namespace>.svc.cluster.local`.
     """
 
-    ca_file: NonEmpty | None = None
+    ca_file: PerEnvironment[NonEmpty | None] = None
     """PEM file, relative to the project, with the CA that signed the certificate: Tempo and the
     servers verify against it. `tracing:tls.caFile` if not given, or the usual public CAs without
     that."""
@@ -124,29 +125,31 @@ class MinioConfig(ManagedStoreConfig):
 
     refused: ClassVar = refused_keys("minio")
 
-    type: Literal["minio"] = "minio"
+    type: PerEnvironment[Literal["minio"]] = "minio"
     """A server of this stack's own, in the cluster."""
-    namespace: DnsLabel = "tempo"
+    namespace: PerEnvironment[DnsLabel] = "tempo"
     """Namespace of the server."""
-    name: StatefulSetName = "minio"
+    name: PerEnvironment[StatefulSetName] = "minio"
     """Name of the StatefulSet and Service."""
-    image: Image = "docker.io/pgsty/minio:RELEASE.2026-04-17T00-00-00Z"
+    image: Promoted[Image] = "docker.io/pgsty/minio:RELEASE.2026-04-17T00-00-00Z"
     """Upstream stopped publishing images in 2025; this is a maintained rebuild. A digest may
     follow the tag: repository:tag@sha256:..."""
-    replicas: Annotated[int, Field(ge=1, le=LARGEST_POOL), AfterValidator(_servers)] = 1
+    replicas: PerEnvironment[
+        Annotated[int, Field(ge=1, le=LARGEST_POOL), AfterValidator(_servers)]
+    ] = 1
     """Servers: 1, or 4 to 16 that keep the traces erasure-coded between them and go on while one is
     missing. It can't be changed while the store holds traces."""
-    root_user: NonEmpty = "admin"
+    root_user: PerEnvironment[NonEmpty] = "admin"
     """Root user; its password is the secret `tracing:objectStoreRootPassword`, or generated."""
-    volume_size: Size = "20Gi"
+    volume_size: PerEnvironment[Size] = "20Gi"
     """Size of each server's volume. It can grow, if the StorageClass allows that; not shrink."""
-    storage_class: DnsLabel | None = None
+    storage_class: PerEnvironment[DnsLabel | None] = None
     """StorageClass of the volumes; the cluster's default if not given."""
     resources: ComputeResources = ComputeResources(cpu="100m", memory="512Mi")
-    abort_multipart_days: Annotated[int, Field(ge=1, le=365)] = 1
+    abort_multipart_days: Promoted[Annotated[int, Field(ge=1, le=365)]] = 1
     """Days after which the parts of an upload that was never completed are removed."""
-    tls: ServerTlsConfig | None = None
-    ingress: IngressConfig | None = None
+    tls: PerEnvironment[ServerTlsConfig | None] = None
+    ingress: PerEnvironment[IngressConfig | None] = None
     admin: AdminConfig = AdminConfig()
 
     @property
@@ -168,15 +171,15 @@ class ExternalMinioConfig(ManagedStoreConfig):
 
     refused: ClassVar = refused_keys("external-minio")
 
-    type: Literal["external-minio"]
+    type: PerEnvironment[Literal["external-minio"]]
     """A server that is there already."""
-    endpoint: HostPort
+    endpoint: PerEnvironment[HostPort]
     """Address of the S3 API, for Tempo and for Pulumi."""
-    insecure: bool = False
+    insecure: PerEnvironment[bool] = False
     """The endpoint speaks plain HTTP."""
-    root_user: NonEmpty = "admin"
+    root_user: PerEnvironment[NonEmpty] = "admin"
     """An administrator; its password is the secret `tracing:objectStoreRootPassword`."""
-    ca_file: NonEmpty | None = None
+    ca_file: PerEnvironment[NonEmpty | None] = None
     """PEM file, relative to the project, with the CA that signed the server's certificate: Pulumi
     and Tempo verify against it. The usual public CAs if not given."""
 
@@ -190,20 +193,20 @@ class S3Config(StoreConfig):
 
     refused: ClassVar = refused_keys("s3")
 
-    type: Literal["s3"]
+    type: PerEnvironment[Literal["s3"]]
     """A bucket that is there already."""
-    endpoint: HostPort
+    endpoint: PerEnvironment[HostPort]
     """Address of the S3 API, such as s3.eu-west-1.amazonaws.com."""
-    insecure: bool = False
+    insecure: PerEnvironment[bool] = False
     """The endpoint speaks plain HTTP."""
-    path_style: bool = False
+    path_style: PerEnvironment[bool] = False
     """Bucket in the path rather than in the host name, as many servers other than AWS need it."""
-    check: bool = True
+    check: PerEnvironment[bool] = True
     """Ask the store at the beginning of each update whether bucket and keys are right. Write false
     for an endpoint that only the cluster reaches. Not asked with `externalSecret`: the keys are not
     known here."""
-    external_secret: StoreKeysConfig | None = None
-    ca_file: NonEmpty | None = None
+    external_secret: PerEnvironment[StoreKeysConfig | None] = None
+    ca_file: PerEnvironment[NonEmpty | None] = None
     """PEM file, relative to the project, with the CA that signed the server's certificate. The
     usual public CAs if not given."""
 

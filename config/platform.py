@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .base import Section
 from .kinds import DnsLabel, HostName, NonEmpty, Quantity, Replicas, Sha256
+from .scope import PerEnvironment
 
 Environment = Literal["dev", "staging", "prod"]
 
@@ -13,53 +14,53 @@ Environment = Literal["dev", "staging", "prod"]
 class KubernetesConfig(Section):
     """The cluster that the stack is applied to."""
 
-    context: NonEmpty | None = None
+    context: PerEnvironment[NonEmpty | None] = None
     """Context of the kubeconfig. Required outside `dev`; in `dev` the current context is used."""
-    kubeconfig: NonEmpty | None = None
+    kubeconfig: PerEnvironment[NonEmpty | None] = None
     """Path of the kubeconfig file; the usual places ($KUBECONFIG, ~/.kube/config) if not given."""
-    existing_namespaces: tuple[DnsLabel, ...] = ()
+    existing_namespaces: PerEnvironment[tuple[DnsLabel, ...]] = ()
     """Namespaces that are there already and not this stack's to create or delete."""
 
 
 class ChartsConfig(Section):
     """Where Helm charts are loaded from."""
 
-    directory: NonEmpty | None = None
+    directory: PerEnvironment[NonEmpty | None] = None
     """Directory of chart archives (`<name>-<version>.tgz`), relative to the project: for sites
     without internet access. Each archive's SHA-256 is checked before use. Without it, charts come
     from their repositories."""
-    digests: dict[NonEmpty, Sha256] = Field(default_factory=dict)
+    digests: PerEnvironment[dict[NonEmpty, Sha256]] = Field(default_factory=dict)
     """SHA-256 by archive name, for archives that your site repackaged: replaces the pinned one."""
 
 
 class ComputeResources(Section):
     """CPU and memory of one container; the memory request is also its limit."""
 
-    cpu: Quantity | None = None
+    cpu: PerEnvironment[Quantity | None] = None
     """CPU request, such as 500m or 2."""
-    memory: Quantity | None = None
+    memory: PerEnvironment[Quantity | None] = None
     """Memory request and limit, such as 1Gi."""
 
 
 class IngressConfig(Section):
     """An Ingress, which makes a Service of this stack reachable from outside the cluster."""
 
-    host: HostName
+    host: PerEnvironment[HostName]
     """Host name under which it is reached."""
-    class_name: DnsLabel | None = None
+    class_name: PerEnvironment[DnsLabel | None] = None
     """Ingress class; the cluster's default if not given."""
-    tls_secret_name: DnsLabel | None = None
+    tls_secret_name: PerEnvironment[DnsLabel | None] = None
     """Secret with the certificate for the host; the Ingress speaks plain HTTP if not given."""
-    annotations: dict[NonEmpty, str] = Field(default_factory=dict)
+    annotations: PerEnvironment[dict[NonEmpty, str]] = Field(default_factory=dict)
     """Annotations for the controller, such as its limit on the size of a request's body."""
 
 
 class AutoscalingConfig(Section):
     """Let the cluster choose the number of pods between two bounds, by their CPU."""
 
-    min_replicas: Replicas = 2
+    min_replicas: PerEnvironment[Replicas] = 2
     """Pods at least."""
-    max_replicas: Replicas
+    max_replicas: PerEnvironment[Replicas]
     """Pods at most."""
-    target_cpu_percent: Annotated[int, Field(ge=1, le=100)] = 60
+    target_cpu_percent: PerEnvironment[Annotated[int, Field(ge=1, le=100)]] = 60
     """CPU that the pods use on average, in percent of what they request."""

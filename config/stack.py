@@ -14,6 +14,7 @@ from .kinds import NonEmpty
 from .linkerd import LinkerdConfig
 from .object_store import MinioConfig, ObjectStoreConfig
 from .platform import ChartsConfig, Environment, KubernetesConfig
+from .scope import PerEnvironment, Promoted
 from .tempo import Distributed2Config, TempoConfig
 from .tenancy import TenancyConfig
 from .tls import Hop, TlsConfig
@@ -30,36 +31,38 @@ class StackConfig(Section):
     A component that is `None` is not part of the stack.
     """
 
-    environment: Environment | None = None
+    environment: PerEnvironment[Environment | None] = None
     """How strict to be. If not given: the stack's name where that is dev, staging or prod; `prod`
     for every other name."""
-    delete_data: bool = False
+    delete_data: PerEnvironment[bool] = False
     """Allow what deletes traces. Without it the bucket, the volumes and their namespaces are
     protected: a destroy, a rename or a replacement of them is refused. To destroy a stack that
     holds traces, set it, `pulumi up`, then `pulumi destroy`."""
-    adopt_existing: bool = False
+    adopt_existing: PerEnvironment[bool] = False
     """Take over Kubernetes objects and a bucket that are there already under the stack's names but
     not in its state, such as volumes that an earlier stack left behind. Without it they are an
     error. Remove it after the update."""
-    allow_insecure: dict[Hop | Literal["all"], NonEmpty] = Field(default_factory=dict)
+    allow_insecure: PerEnvironment[dict[Hop | Literal["all"], NonEmpty]] = Field(
+        default_factory=dict
+    )
     """Hops that may go without TLS outside `dev`, each with the reason; `all` for every one of
     them. Whoever reviews the stack reads it."""
     kubernetes: KubernetesConfig = KubernetesConfig()
     charts: ChartsConfig = ChartsConfig()
-    tls: TlsConfig | None = None
-    tenancy: TenancyConfig | None = None
+    tls: PerEnvironment[TlsConfig | None] = None
+    tenancy: PerEnvironment[TenancyConfig | None] = None
     object_store: ObjectStoreConfig = MinioConfig()
-    kafka: KafkaClusterConfig | None = None
+    kafka: PerEnvironment[KafkaClusterConfig | None] = None
     tempo: TempoConfig = Distributed2Config()
-    collector: CollectorConfig | None = None
-    traefik: TraefikConfig | None = None
-    linkerd: LinkerdConfig | None = None
-    harness: HarnessConfig | None = None
-    demo_app: DemoAppConfig | None = None
-    vulture: VultureConfig | None = None
-    grafana: GrafanaConfig | None = Field(default=None)
-    loki: LokiConfig | None = None
-    prometheus: PrometheusConfig | None = None
+    collector: Promoted[CollectorConfig | None] = None
+    traefik: Promoted[TraefikConfig | None] = None
+    linkerd: Promoted[LinkerdConfig | None] = None
+    harness: Promoted[HarnessConfig | None] = None
+    demo_app: PerEnvironment[DemoAppConfig | None] = None
+    vulture: Promoted[VultureConfig | None] = None
+    grafana: PerEnvironment[GrafanaConfig | None] = Field(default=None)
+    loki: PerEnvironment[LokiConfig | None] = None
+    prometheus: PerEnvironment[PrometheusConfig | None] = None
 
 
 NAMESPACED: Final = (

@@ -22,6 +22,7 @@ from .kinds import (
 )
 from .platform import AutoscalingConfig, ComputeResources
 from .profiles import refused_keys
+from .scope import PerEnvironment, Promoted
 from .tls import TempoTlsConfig
 
 
@@ -51,18 +52,18 @@ TempoReceiver = Annotated[
 class LogReceivedSpansConfig(Section):
     """Log each span the distributor receives; for finding out why spans are missing."""
 
-    enabled: bool = False
+    enabled: PerEnvironment[bool] = False
     """Log one line for each span."""
-    include_all_attributes: bool = False
+    include_all_attributes: PerEnvironment[bool] = False
     """Put all attributes of the span in its line."""
-    filter_by_status_error: bool = False
+    filter_by_status_error: PerEnvironment[bool] = False
     """Log only spans whose status is an error."""
 
 
 class TempoWorkloadConfig(Section):
     """One of Tempo's microservices."""
 
-    replicas: Replicas = 1
+    replicas: PerEnvironment[Replicas] = 1
     """Pods of this microservice."""
     resources: ComputeResources = ComputeResources()
 
@@ -70,7 +71,7 @@ class TempoWorkloadConfig(Section):
 class ScaledWorkloadConfig(TempoWorkloadConfig):
     """A microservice that keeps nothing of its own, so that pods may come and go."""
 
-    autoscaling: AutoscalingConfig | None = None
+    autoscaling: PerEnvironment[AutoscalingConfig | None] = None
     """In place of `replicas`. Needs `resources.cpu`."""
 
 
@@ -81,11 +82,11 @@ class GatewayConfig(ScaledWorkloadConfig):
 class IngesterConfig(Section):
     """The ingester: holds the newest traces until they are flushed to the store."""
 
-    replicas: Replicas = 3
+    replicas: PerEnvironment[Replicas] = 3
     """Pods of the ingester, at least as many as replicationFactor."""
-    replication_factor: Annotated[int, Field(ge=1, le=5)] = 3
+    replication_factor: PerEnvironment[Annotated[int, Field(ge=1, le=5)]] = 3
     """Ingesters that each trace is written to."""
-    volume_size: Size = "10Gi"
+    volume_size: PerEnvironment[Size] = "10Gi"
     """Volume of the write-ahead log; what was not flushed yet survives a restart on it."""
     resources: ComputeResources = ComputeResources()
 
@@ -105,7 +106,7 @@ class BackendSchedulerConfig(Section):
 class BlockBuilderConfig(Section):
     """The block-builder: makes blocks of what is in Kafka."""
 
-    replicas: Replicas | None = None
+    replicas: PerEnvironment[Replicas | None] = None
     """Pods; each takes the same number of Kafka's partitions. One for each partition if not
     given."""
     resources: ComputeResources = ComputeResources()
@@ -119,38 +120,38 @@ class LimitsConfig(Section):
     every one that is added.
     """
 
-    rate_mb_per_second: Annotated[int, Field(ge=1, le=100_000)] = 30
+    rate_mb_per_second: PerEnvironment[Annotated[int, Field(ge=1, le=100_000)]] = 30
     """Spans, in millions of bytes a second."""
-    burst_mb: Annotated[int, Field(ge=1, le=100_000)] = 30
+    burst_mb: PerEnvironment[Annotated[int, Field(ge=1, le=100_000)]] = 30
     """Spans at once at one distributor, in millions of bytes; at least a sender's largest batch."""
-    max_live_traces: Annotated[int, Field(ge=0, le=100_000_000)] = 0
+    max_live_traces: PerEnvironment[Annotated[int, Field(ge=0, le=100_000_000)]] = 0
     """Traces that one ingester or live-store is receiving at a time; 0 for no limit. Tempo drops
     those above it without telling the sender: also those that waited in the collector's queue."""
-    max_trace_mb: Annotated[int, Field(ge=0, le=100_000)] = 5
+    max_trace_mb: PerEnvironment[Annotated[int, Field(ge=0, le=100_000)]] = 5
     """Size of one trace, in millions of bytes; 0 for no limit."""
 
 
 class TenantConfig(LimitsConfig):
     """One tenant's own limits and retention, all of them in place of everybody's."""
 
-    block_retention: Duration | None = None
+    block_retention: PerEnvironment[Duration | None] = None
     """How long its traces are kept; `tracing:tempo.blockRetention` if not given."""
 
 
 class MetricsGeneratorConfig(Section):
     """Makes metrics of spans, and writes them to a Prometheus."""
 
-    remote_write_url: Url
+    remote_write_url: PerEnvironment[Url]
     """Where a Prometheus (or Mimir) takes them, such as
     http://prometheus.monitoring:9090/api/v1/write."""
-    processors: Annotated[
-        tuple[Literal["span-metrics", "service-graphs"], ...], Field(min_length=1)
+    processors: Promoted[
+        Annotated[tuple[Literal["span-metrics", "service-graphs"], ...], Field(min_length=1)]
     ] = ("span-metrics", "service-graphs")
     """What is made: rates, errors and durations of spans; requests between services."""
-    max_active_series: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
+    max_active_series: PerEnvironment[Annotated[int, Field(ge=1, le=10_000_000)]] = 50_000
     """Series of one tenant at a time; further ones are dropped, so that an attribute with many
     values does not take the Prometheus down."""
-    replicas: Replicas = 1
+    replicas: PerEnvironment[Replicas] = 1
     """Pods; of a monolithic Tempo it is a part, and this has no effect."""
     resources: ComputeResources = ComputeResources()
 
@@ -158,12 +159,12 @@ class MetricsGeneratorConfig(Section):
 class SaslConfig(Section):
     """How to sign in to Kafka, by SASL's mechanism PLAIN: Tempo 3.0 knows no other."""
 
-    secret_name: DnsLabel
+    secret_name: PerEnvironment[DnsLabel]
     """Secret, in Tempo's namespace, that is there already unless `externalSecret` brings it."""
-    external_secret: LoginConfig | None = None
-    username_key: NonEmpty = "username"
+    external_secret: PerEnvironment[LoginConfig | None] = None
+    username_key: PerEnvironment[NonEmpty] = "username"
     """Key of the Secret with the user's name."""
-    password_key: NonEmpty = "password"
+    password_key: PerEnvironment[NonEmpty] = "password"
     """Key of the Secret with the password."""
 
 
@@ -175,17 +176,17 @@ class KafkaConfig(Section):
         "and see to it that the way to Kafka is private (a NetworkPolicy, a service mesh)"
     }
 
-    address: HostPort | None = None
+    address: PerEnvironment[HostPort | None] = None
     """A broker, as Tempo's pods reach it. Without it `tracing:kafka` makes one."""
-    topic: KafkaTopic = "tempo-traces"
+    topic: PerEnvironment[KafkaTopic] = "tempo-traces"
     """Topic of the traces."""
-    partitions: Annotated[int, Field(ge=1, le=1000)] = 3
+    partitions: PerEnvironment[Annotated[int, Field(ge=1, le=1000)]] = 3
     """Partitions that the topic has, which is also the number of live-stores. One carries about
     10 MB/s (Tempo's documentation, "Migrate to 3.0")."""
-    create_topic: bool = False
+    create_topic: PerEnvironment[bool] = False
     """Let Tempo make the topic. It does so by changing the broker's own default number of
     partitions, for every topic that is made after that: not on a Kafka that others use."""
-    sasl: SaslConfig | None = None
+    sasl: PerEnvironment[SaslConfig | None] = None
 
 
 def _demand(check: Callable[[Any], object]) -> AfterValidator:
@@ -200,42 +201,42 @@ class CapacityConfig(Section):
     """What Tempo has to carry; from it come the numbers that the stack file leaves open: pods, CPU,
     memory, volumes, Kafka's partitions, the size of an in-cluster store."""
 
-    ingest_mbps: Annotated[float, _demand(ingest_of)] = Field(alias="ingestMBps")
+    ingest_mbps: PerEnvironment[Annotated[float, _demand(ingest_of)]] = Field(alias="ingestMBps")
     """Spans that arrive, in MB (10^6 bytes) a second, at peak: above 0, at most 1000."""
-    retention: Annotated[Duration, _demand(retention_of)] = "48h"
+    retention: PerEnvironment[Annotated[Duration, _demand(retention_of)]] = "48h"
     """How long traces are kept: 45m to 3650d. It is the block retention as well."""
-    queries_per_second: Annotated[float, _demand(queries_of)] = QUERIES_DEFAULT
+    queries_per_second: PerEnvironment[Annotated[float, _demand(queries_of)]] = QUERIES_DEFAULT
     """Searches and look-ups that people start in a second, at peak."""
 
 
 class ProfileConfig(Section):
     """What every profile of Tempo has."""
 
-    namespace: DnsLabel = "tempo"
+    namespace: PerEnvironment[DnsLabel] = "tempo"
     """Namespace of the release, and of the Secret with the store's keys."""
-    release_name: ReleaseName = "tempo-distributed"
+    release_name: PerEnvironment[ReleaseName] = "tempo-distributed"
     """Name of the Helm release, and the beginning of every Service's name."""
-    capacity: CapacityConfig | None = None
-    block_retention: Duration = "48h"
+    capacity: PerEnvironment[CapacityConfig | None] = None
+    block_retention: PerEnvironment[Duration] = "48h"
     """How long traces are kept."""
-    receivers: tuple[TempoReceiver, ...] = ("otlpGrpc", "otlpHttp")
+    receivers: Promoted[tuple[TempoReceiver, ...]] = ("otlpGrpc", "otlpHttp")
     """Protocols that Tempo accepts."""
     log_received_spans: LogReceivedSpansConfig = LogReceivedSpansConfig()
-    tls: TempoTlsConfig | None = None
-    streaming: bool = False
+    tls: PerEnvironment[TempoTlsConfig | None] = None
+    streaming: Promoted[bool] = False
     """Show the results of a search while Tempo is still searching; Grafana is told as well."""
-    limits: LimitsConfig | None = None
-    tenants: dict[TenantId, TenantConfig] = Field(default_factory=dict)
+    limits: PerEnvironment[LimitsConfig | None] = None
+    tenants: PerEnvironment[dict[TenantId, TenantConfig]] = Field(default_factory=dict)
     """Limits and retention of single tenants in place of `limits`, by the tenant's id. Without
     `tracing:tenancy` there is one tenant, called single-tenant."""
-    metrics_generator: MetricsGeneratorConfig | None = None
+    metrics_generator: Promoted[MetricsGeneratorConfig | None] = None
 
 
 class DistributedConfig(ProfileConfig):
     """Tempo as microservices."""
 
-    gateway: GatewayConfig | None = None
-    memcached: bool = True
+    gateway: PerEnvironment[GatewayConfig | None] = None
+    memcached: PerEnvironment[bool] = True
     """Cache blooms and parquet footers in memcached."""
     distributor: ScaledWorkloadConfig = ScaledWorkloadConfig()
     querier: ScaledWorkloadConfig = ScaledWorkloadConfig()
@@ -247,7 +248,7 @@ class Distributed2Config(DistributedConfig):
 
     refused: ClassVar = refused_keys("distributed-2")
 
-    profile: Literal["distributed-2"] = "distributed-2"
+    profile: Promoted[Literal["distributed-2"]] = "distributed-2"
     """Tempo 2 as microservices."""
     ingester: IngesterConfig = IngesterConfig()
     compactor: TempoWorkloadConfig = TempoWorkloadConfig()
@@ -258,11 +259,11 @@ class Distributed3Config(DistributedConfig):
 
     refused: ClassVar = refused_keys("distributed-3")
 
-    profile: Literal["distributed-3"]
+    profile: Promoted[Literal["distributed-3"]]
     """Tempo 3 as microservices on Kafka."""
-    acknowledge_no_downgrade: bool = False
+    acknowledge_no_downgrade: PerEnvironment[bool] = False
     """Confirms that Tempo supports no way back from 3 to 2 (its documentation, "Upgrade")."""
-    compaction: bool = True
+    compaction: PerEnvironment[bool] = True
     """Merge and delete blocks. Write false for as long as a Tempo 2 does so in the same bucket."""
     kafka: KafkaConfig = KafkaConfig()
     block_builder: BlockBuilderConfig = BlockBuilderConfig()
@@ -276,11 +277,11 @@ class MonolithicConfig(ProfileConfig):
 
     refused: ClassVar = refused_keys("monolithic")
 
-    profile: Literal["monolithic"]
+    profile: Promoted[Literal["monolithic"]]
     """Tempo 2 as one process."""
-    release_name: ReleaseName = "tempo"
+    release_name: PerEnvironment[ReleaseName] = "tempo"
     """Name of the Helm release, and of its Service."""
-    volume_size: Size = "10Gi"
+    volume_size: PerEnvironment[Size] = "10Gi"
     """Volume of the write-ahead log; what was not flushed yet survives a restart on it."""
     resources: ComputeResources = ComputeResources()
 

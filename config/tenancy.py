@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 from .base import Section
 from .collector import AttributeName
 from .kinds import DnsLabel, NonEmpty, TenantId
+from .scope import PerEnvironment
 
 
 def _network(text: str) -> str:
@@ -23,30 +24,29 @@ def _network(text: str) -> str:
 
 
 Network = Annotated[str, AfterValidator(_network)]
+User = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
 
 
 class BasicAuthConfig(Section):
     """Clients sign in with name and password."""
 
-    type: Literal["basic"]
+    type: PerEnvironment[Literal["basic"]]
     """By HTTP basic authentication."""
-    secret_name: DnsLabel
+    secret_name: PerEnvironment[DnsLabel]
     """Secret, in Tempo's namespace, that is there already: key .htpasswd, as htpasswd writes it."""
-    users: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")], TenantId],
-        Field(min_length=1),
-    ]
+    users: PerEnvironment[Annotated[dict[User, TenantId], Field(min_length=1)]]
     """The tenant of each user. Who is in the Secret and not here reads nothing."""
 
 
 class TrustedProxyConfig(Section):
     """A proxy that has authenticated clients already says which tenant they are of."""
 
-    type: Literal["trusted-proxy"]
+    type: PerEnvironment[Literal["trusted-proxy"]]
     """By a header."""
-    header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] = "X-Tenant"
+    header: PerEnvironment[HeaderName] = "X-Tenant"
     """Header with the tenant. The proxy has to take it out of what clients send."""
-    networks: Annotated[tuple[Network, ...], Field(min_length=1)]
+    networks: PerEnvironment[Annotated[tuple[Network, ...], Field(min_length=1)]]
     """Addresses of the proxy, such as 10.1.0.0/16: from anywhere else nothing is taken."""
 
 
@@ -60,15 +60,15 @@ class TenancyConfig(Section):
     are `tracing:tempo.tenants`.
     """
 
-    attribute: AttributeName = "k8s.namespace.name"
+    attribute: PerEnvironment[AttributeName] = "k8s.namespace.name"
     """Resource attribute that a span's tenant is told by. One of `k8s.` is what the cluster says of
     the sender's pod, whatever the sender itself says; any other is the sender's word."""
-    tenants: Annotated[dict[TenantId, tuple[NonEmpty, ...]], Field(min_length=1)]
+    tenants: PerEnvironment[Annotated[dict[TenantId, tuple[NonEmpty, ...]], Field(min_length=1)]]
     """The values of the attribute by tenant, such as shop: [shop, checkout]; the tenant's own name
     if there are none."""
-    default: TenantId
+    default: PerEnvironment[TenantId]
     """Tenant of the spans that are nobody else's; one of `tenants`, or one more."""
-    authentication: Authentication | None = None
+    authentication: PerEnvironment[Authentication | None] = None
     """How the gateway knows who asks (`tracing:tempo.gateway`)."""
 
     @property

@@ -4,19 +4,20 @@ from typing import Literal
 
 from .base import Section
 from .kinds import DnsLabel, Duration, HostName, NonEmpty
+from .scope import PerEnvironment
 
 
 class IssuerConfig(Section):
     """What signs the certificates: an issuer of cert-manager, which has to be in the cluster."""
 
-    name: HostName
+    name: PerEnvironment[HostName]
     """Name of the issuer."""
-    kind: Literal["Issuer", "ClusterIssuer"]
+    kind: PerEnvironment[Literal["Issuer", "ClusterIssuer"]]
     """A `ClusterIssuer` serves every namespace; an `Issuer` has to be in each namespace with a
     certificate."""
-    group: HostName = "cert-manager.io"
+    group: PerEnvironment[HostName] = "cert-manager.io"
     """API group of the issuer, for those that are not cert-manager's own."""
-    duration: Duration = "90d"
+    duration: PerEnvironment[Duration] = "90d"
     """How long a certificate is valid; it is renewed after two thirds of that (cert-manager's
     default)."""
 
@@ -24,10 +25,10 @@ class IssuerConfig(Section):
 class TlsConfig(Section):
     """TLS within the cluster, for every server that has `tls` in its own section."""
 
-    ca_file: NonEmpty
+    ca_file: PerEnvironment[NonEmpty]
     """PEM file, relative to the project, with the authority that signs the certificates: whoever
     talks to one of the servers verifies against it."""
-    issuer: IssuerConfig | None = None
+    issuer: PerEnvironment[IssuerConfig | None] = None
     """Makes the certificates. Without it each server's `tls.secretName` is a Secret that is there
     already."""
 
@@ -35,7 +36,7 @@ class TlsConfig(Section):
 class ServerCertificateConfig(Section):
     """A server's own certificate, of the authority in `tracing:tls.caFile`."""
 
-    secret_name: DnsLabel | None = None
+    secret_name: PerEnvironment[DnsLabel | None] = None
     """Secret of type kubernetes.io/tls (tls.crt, tls.key), in the server's namespace, that is there
     already. If not given, `tracing:tls.issuer` makes one."""
 
@@ -43,7 +44,7 @@ class ServerCertificateConfig(Section):
 class TempoTlsConfig(ServerCertificateConfig):
     """TLS of all that Tempo listens on: receivers, queries, and its processes among themselves."""
 
-    client_certificates: bool = False
+    client_certificates: PerEnvironment[bool] = False
     """Take spans only from who shows a certificate of the same authority (mutual TLS), as the
     collector does then."""
 
@@ -51,7 +52,7 @@ class TempoTlsConfig(ServerCertificateConfig):
 class ClientCertificateConfig(Section):
     """The certificate that the collector shows to Tempo."""
 
-    secret_name: DnsLabel
+    secret_name: PerEnvironment[DnsLabel]
     """Secret of type kubernetes.io/tls, in the collector's namespace, that is there already."""
 
 

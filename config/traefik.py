@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .base import Section
 from .kinds import DnsLabel, NonEmpty, Ratio, ReleaseName
+from .scope import PerEnvironment, Promoted
 
 Propagator = Literal["tracecontext", "baggage", "b3", "b3multi"]
 
@@ -16,41 +17,41 @@ TRAEFIK_DERIVED_FIELD: Final = "TraceID"
 class TraefikConfig(Section):
     """Traefik: where requests enter, and so where traces begin."""
 
-    version: Literal[3, 2] = 3
+    version: Promoted[Literal[3, 2]] = 3
     """Major version of Traefik. 3 sends OTLP. 2 sends Zipkin and propagates B3, and no other way
     is left to it; this stack does not install it."""
-    install: Literal["release", "helm-chart-config", "values"] = "release"
+    install: PerEnvironment[Literal["release", "helm-chart-config", "values"]] = "release"
     """`release`: this stack installs Traefik 3. `helm-chart-config`: k3s ships its own Traefik and
     is told the settings by a HelmChartConfig. `values`: the settings are the stack output
     `traefikValues`, for a Traefik whose chart somebody else installs."""
-    namespace: DnsLabel = "traefik"
+    namespace: PerEnvironment[DnsLabel] = "traefik"
     """Namespace that Traefik runs in; with `install: release` the release is put there. That of
     k3s is always in kube-system."""
-    release_name: ReleaseName = "traefik"
+    release_name: PerEnvironment[ReleaseName] = "traefik"
     """Name of the Helm release, and of its Service."""
-    service_type: Literal["LoadBalancer", "NodePort", "ClusterIP"] = "LoadBalancer"
+    service_type: PerEnvironment[Literal["LoadBalancer", "NodePort", "ClusterIP"]] = "LoadBalancer"
     """Type of Traefik's Service; only for `install: release`."""
-    protocol: Literal["grpc", "http"] = "grpc"
+    protocol: Promoted[Literal["grpc", "http"]] = "grpc"
     """OTLP over gRPC or HTTP; only for version 3."""
-    ca_file: NonEmpty | None = None
+    ca_file: PerEnvironment[NonEmpty | None] = None
     """PEM file, relative to the project, with the authority of the certificate that spans are sent
     to (`tracing:collector.tls`); `tracing:tls.caFile`, or the usual authorities, if not given.
     Only for version 3."""
-    sample_rate: Ratio = 1.0
+    sample_rate: Promoted[Ratio] = 1.0
     """Part of the requests to trace, 0 to 1. Version 3 decides by the trace's id alone, whatever
     the caller had decided."""
-    service_name: NonEmpty = "traefik"
+    service_name: Promoted[NonEmpty] = "traefik"
     """Service name that Traefik's spans carry."""
-    resource_attributes: dict[NonEmpty, str] = Field(default_factory=dict)
+    resource_attributes: PerEnvironment[dict[NonEmpty, str]] = Field(default_factory=dict)
     """OpenTelemetry resource attributes, such as deployment.environment.name: prod; only for
     version 3."""
-    propagators: Annotated[tuple[Propagator, ...], Field(min_length=1)] = (
+    propagators: Promoted[Annotated[tuple[Propagator, ...], Field(min_length=1)]] = (
         "tracecontext",
         "baggage",
     )
     """Headers that carry the trace context: `tracecontext` is W3C's traceparent, `b3multi` the
     X-B3-... headers, `b3` the single header of that name. Version 2 has b3multi only. Linkerd's
     proxies read tracecontext and b3multi."""
-    keep_headers: tuple[NonEmpty, ...] = ()
+    keep_headers: Promoted[tuple[NonEmpty, ...]] = ()
     """Request headers that the access log keeps; all others are dropped. Version 2 keeps
     X-B3-Traceid as well."""

@@ -7,6 +7,7 @@ from pydantic import Field
 from .base import Section
 from .kinds import CronSchedule, Duration, Image, StatefulSetName, TenantId
 from .platform import ComputeResources
+from .scope import PerEnvironment, Promoted
 
 
 class VultureConfig(Section):
@@ -15,18 +16,18 @@ class VultureConfig(Section):
     Each run writes traces to Tempo, asks for each by its id, and fails if one is not there.
     """
 
-    name: StatefulSetName = "tempo-vulture"
+    name: PerEnvironment[StatefulSetName] = "tempo-vulture"
     """Name of the CronJob; its Jobs are called `<name>-<time>`."""
-    schedule: CronSchedule = "*/15 * * * *"
+    schedule: PerEnvironment[CronSchedule] = "*/15 * * * *"
     """When it runs, in the time zone of the cluster's controllers."""
-    suspended: bool = False
+    suspended: PerEnvironment[bool] = False
     """Run only when somebody asks for it: `kubectl create job --from=cronjob/<name>`."""
-    cycles: Annotated[int, Field(ge=1, le=1000)] = 3
+    cycles: Promoted[Annotated[int, Field(ge=1, le=1000)]] = 3
     """Traces that each run writes and reads, one a second."""
-    timeout: Duration = "5m"
+    timeout: Promoted[Duration] = "5m"
     """How long a run may take before it has failed; more than a second for each cycle."""
-    tenant: TenantId | None = None
+    tenant: PerEnvironment[TenantId | None] = None
     """Tenant to write and read as; that of `tracing:tenancy.default` if not given."""
-    image: Image = "docker.io/grafana/tempo-vulture:3.0.3"
+    image: Promoted[Image] = "docker.io/grafana/tempo-vulture:3.0.3"
     """Image of tempo-vulture, pinned by tag or digest; one version checks every Tempo."""
     resources: ComputeResources = ComputeResources(cpu="20m", memory="64Mi")

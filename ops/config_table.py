@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from config.errors import KIND_KEYS
 from config.load import PREFIX
+from config.scope import Scope
 from config.secrets import SECRET_KEYS
-from ops.schema import settings_schema
+from ops.schema import SCOPE, settings_schema
 
 NAME = "config-table"
 HELP = "write the table of all settings"
@@ -27,6 +28,10 @@ Every key of a `Pulumi.<stack>.yaml`, generated from the types in `config/` (`ma
 editor completes them from `stack.schema.json`. A component whose key is missing is not part of the
 stack; `{}` behind a key means all its defaults. Unknown keys and wrong values are refused before
 anything changes.
+
+*Promoted* is what `python -m ops promote` carries from one stack to the next; what belongs to an
+*environment* stays as it is ([promoting.md](promoting.md)). Of a section it is said whether there
+is one.
 """
 
 
@@ -35,10 +40,11 @@ class _Row:
     key: str
     kind: str
     default: str
+    scope: str
     text: str
 
     def __str__(self) -> str:
-        cells = (f"`{self.key}`", self.kind, self.default, self.text)
+        cells = (f"`{self.key}`", self.kind, self.default, self.scope, self.text)
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -57,11 +63,20 @@ def table() -> str:
             if len(options) > 1:
                 key_of_kind = next(key for key in KIND_KEYS if key in section["properties"])
                 title += f" with {key_of_kind}: {section['properties'][key_of_kind]['const']}"
-            parts.append(f"## {title}\n\n{_one_line(section.get('description', ''))}\n")
+            text = _one_line(section.get("description", ""))
+            if SCOPE in schema:
+                text += f" Whether a stack has it: {schema[SCOPE]}."
+            parts.append(f"## {title}\n\n{text}\n")
             parts.append(_markdown(_rows("", section, definitions)))
     parts.insert(1, "## The stack itself\n\n" + _markdown(iter(scalars)))
     secrets = (
-        _Row(key=PREFIX + key, kind="secret", default="", text=text[0].upper() + text[1:] + ".")
+        _Row(
+            key=PREFIX + key,
+            kind="secret",
+            default="",
+            scope=Scope.ENVIRONMENT,
+            text=text[0].upper() + text[1:] + ".",
+        )
         for key, text in SECRET_KEYS.items()
     )
     parts.append(
@@ -72,7 +87,7 @@ def table() -> str:
 
 
 def _markdown(rows: Iterator[_Row]) -> str:
-    head = "| key | kind | default | meaning |\n| --- | --- | --- | --- |\n"
+    head = "| key | kind | default | scope | meaning |\n| --- | --- | --- | --- | --- |\n"
     return head + "".join(f"{row}\n" for row in rows)
 
 
@@ -89,6 +104,12 @@ def _rows(
         inner, mark = _sections(schema, definitions), ""
         if not inner and "items" in schema:
             inner, mark = _sections(schema["items"], definitions), "[]"
+        if inner and SCOPE in schema and not mark:
+            # It may be missing: its keys alone would not say whether it is carried along.
+            texts = " Or: ".join(_one_line(section.get("description", "")) for section in inner)
+            yield _Row(
+                key=f"{prefix}{key}", kind="section", default="", scope=schema[SCOPE], text=texts
+            )
         if inner:
             # One after the other where there is a choice: the row of `type` says which is meant.
             for section in inner:
@@ -108,6 +129,7 @@ def _row(key: str, schema: dict[str, Any], definitions: dict[str, Any], default:
         key=key,
         kind=_kind(schema, definitions),
         default=default,
+        scope=schema[SCOPE],
         text=_one_line(schema.get("description", "")),
     )
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from config.base import Section
 from config.load import PREFIX
+from config.scope import scopes_of
 from config.secrets import SECRET_KEYS
 from config.stack import StackConfig
 
@@ -22,6 +23,10 @@ HELP = "write the JSON Schema of Pulumi.<stack>.yaml"
 GENERATES = "stack.schema.json"
 
 SCHEMA_FILE: Final = Path(__file__).parent.parent / GENERATES
+
+SCOPE: Final = "x-scope"
+"""Keyword of a setting that says whether it is promoted or of the environment (`config/scope.py`).
+"""
 
 _SECRET: Final = {
     "oneOf": [
@@ -36,7 +41,7 @@ _SECRET: Final = {
 
 
 def settings_schema() -> dict[str, Any]:
-    """The schema of the settings themselves, each with the text that stands below it in the code.
+    """The schema of the settings themselves, each with its scope and the text below it in the code.
 
     Pydantic could put the texts in itself (`use_attribute_docstrings`), but does so whenever the
     program starts, by parsing its source: a tenth of a second in every preview.
@@ -46,6 +51,9 @@ def settings_schema() -> dict[str, Any]:
     for name, schema in {**tree["$defs"], StackConfig.__name__: tree}.items():
         for key, text in _descriptions(models[name]).items() if name in models else ():
             schema["properties"][key]["description"] = text
+        for field in models[name].model_fields.values() if name in models else ():
+            for scope in scopes_of(field):
+                schema["properties"][field.alias][SCOPE] = str(scope)
     return tree
 
 

@@ -8,10 +8,13 @@ from typing import Any, Final
 import config
 from config.load import PREFIX
 from config.secrets import SECRET_KEYS
-from ops import stack_file
+from ops import UserError, stack_file
 from ops.registrations import Recorded, record
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+
+OWN: Final = ROOT
+"""Where the files of the platform's own stacks are, those that can be applied."""
 
 STACK_FILES: Final = {
     "dev": ROOT / "Pulumi.dev.yaml",
@@ -26,6 +29,17 @@ STACK_FILES: Final = {
     "private-ca": ROOT / "examples/private-ca/Pulumi.private-ca.yaml",
 }
 """Every stack file that is checked in, by the stack's name."""
+
+
+def file_of(stack: str) -> Path:
+    """The file of one of the platform's own stacks; raises UserError, with those that there are."""
+    file = OWN / f"Pulumi.{stack}.yaml"
+    if not file.is_file():
+        known = sorted(path.name.split(".")[1] for path in OWN.glob("Pulumi.*.yaml"))
+        raise UserError(
+            f"there is no {file.name}; name one of the stacks that are here: {', '.join(known)}"
+        )
+    return file
 
 
 def settings(stack: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import config
+from config.kinds import quantity
 from ops.registrations import Recorded, record
 
 TENANCY: dict[str, Any] = {
@@ -100,7 +101,7 @@ def test_sampled_traces_go_to_their_tenants_as_well() -> None:
 def test_a_volume_has_room_for_the_queue_of_every_tenant() -> None:
     def volume(run: Recorded) -> float:
         [claim] = run.helm_values()["collector"]["statefulset"]["volumeClaimTemplates"]
-        return config.kinds.quantity(claim["spec"]["resources"]["requests"]["storage"])
+        return quantity(claim["spec"]["resources"]["requests"]["storage"])
 
     def file(run: Recorded) -> float:
         return collector(run)["extensions"]["file_storage/queue"]["max_size"]
