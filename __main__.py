@@ -205,6 +205,7 @@ if stack.grafana is not None:
             prometheus=prometheus,
             log_formats=log_formats,
             shown=platform if config.shows_dashboards(stack) else None,
+            cluster=stack.kubernetes,
         ),
         opts,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from .base import Section
-from .kinds import DatasourceUid, DnsLabel, NonEmpty, Url
+from .kinds import DatasourceUid, DnsLabel, ForwardedResource, NonEmpty, Port, Url
 
 
 class TempoDatasourceConfig(Section):
@@ -45,6 +45,20 @@ class DatasourcesConfig(Section):
     loki: LokiDatasourceConfig = LokiDatasourceConfig()
 
 
+class GrafanaPortForwardConfig(Section):
+    """Reach Grafana from where Pulumi runs through `kubectl port-forward`, during updates."""
+
+    namespace: DnsLabel = "grafana"
+    """Where Grafana is."""
+    resource: ForwardedResource = "service/grafana"
+    """What to forward to: service/NAME, deployment/NAME or statefulset/NAME."""
+    remote_port: Port = 80
+    """Port of the Service (Grafana's Helm chart has 80), or of the pods of the others (3000). It
+    has to speak plain HTTP."""
+    local_port: Port = 13000
+    """Port of 127.0.0.1 to listen on."""
+
+
 class GrafanaApiConfig(DatasourcesConfig):
     """Data sources in an existing Grafana, through its HTTP API.
 
@@ -53,11 +67,13 @@ class GrafanaApiConfig(DatasourcesConfig):
 
     mode: Literal["api"] = "api"
     """Through the HTTP API."""
-    url: Url
-    """Address of Grafana, reachable from where Pulumi runs."""
+    url: Url | None = None
+    """Address of Grafana, reachable from where Pulumi runs; or `portForward` in its place."""
     ca_file: NonEmpty | None = None
     """PEM file, relative to the project, with the authority of Grafana's certificate; the usual
     ones if not given."""
+    port_forward: GrafanaPortForwardConfig | None = None
+    """In place of `url`, for a Grafana in the cluster."""
 
 
 class GrafanaSidecarConfig(DatasourcesConfig):
