@@ -7,7 +7,6 @@ import base64
 import json
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -21,6 +20,7 @@ import trustme
 import config
 from config.errors import Finding
 from grafana_check import Api, check, require
+from tests import relay
 
 TOKEN = "glsa_for-tests-only"
 
@@ -187,26 +187,6 @@ def test_an_update_is_refused_with_it_and_a_sidecar_is_asked_nothing(started: St
     assert len(server.headers) == asked
 
 
-RELAY = """
-import os, socket, sys, threading
-open(os.environ["CALLED"], "a").write(" ".join(sys.argv[1:]) + "\\n")
-listener = socket.create_server(("127.0.0.1", 0))
-print("Forwarding from 127.0.0.1:%d -> 80" % listener.getsockname()[1], flush=True)
-def copy(source, sink):
-    while data := source.recv(65536):
-        sink.sendall(data)
-    sink.shutdown(socket.SHUT_WR)
-while True:
-    near = listener.accept()[0]
-    try:
-        far = socket.create_connection(("127.0.0.1", int(os.environ["GRAFANA_PORT"])))
-    except OSError:
-        sys.exit("error: lost connection to pod")
-    for pair in ((near, far), (far, near)):
-        threading.Thread(target=copy, args=pair, daemon=True).start()
-"""
-"""kubectl, as far as `port-forward` goes; the pod's port is that of a server of the test."""
-
 FORWARDED = {
     "tracing:grafana": {
         "portForward": {"namespace": "monitoring", "resource": "deployment/grafana"}
@@ -219,16 +199,12 @@ Required = Callable[[int], None]
 @pytest.fixture
 def required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Required:
     """Checks a stack whose Grafana is forwarded, and is what listens on a port here."""
-    (tmp_path / "relay.py").write_text(RELAY, "utf-8")
-    kubectl = tmp_path / "bin/kubectl"
-    kubectl.parent.mkdir()
-    kubectl.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/relay.py" "$@"\n')
-    kubectl.chmod(0o755)
-    monkeypatch.setenv("PATH", str(kubectl.parent))
-    monkeypatch.setenv("CALLED", str(tmp_path / "called"))
+    relay.install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("RELAY_CALLS", str(tmp_path / "called"))
 
     def check_stack(port: int) -> None:
-        monkeypatch.setenv("GRAFANA_PORT", str(port))
+        monkeypatch.setenv("RELAY_TO", str(port))
         stack = config.parse(FORWARDED, stack="dev", secret_keys={"tracing:grafanaAuth"})
         require(stack, "dev", {"grafanaAuth": TOKEN})
 
