@@ -4,6 +4,7 @@ Otherwise a wrong token or address shows up at the end of an update, as a provid
 """
 
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -215,6 +216,5 @@ def _message(data: bytes) -> str:
 
 
 def _said(error: BaseException) -> str:
-    text = str(error)
     # urllib3 puts the connection's own description before what happened.
-    return text.rpartition(": ")[2] if "object at 0x" in text else text
+    return re.sub(r"^(<.*?>|HTTPS?Connection\w*\(.*?\)): ", "", str(error))

@@ -151,7 +151,7 @@ def test_a_closed_port_is_an_address_that_is_wrong() -> None:
     finding = found(api(f"http://127.0.0.1:{port}"))
     assert finding.path == "tracing:grafana.url"
     assert "Connection refused" in finding.message
-    assert "object at 0x" not in finding.message
+    assert "HTTPConnection" not in finding.message
 
 
 def test_a_certificate_of_an_unknown_authority_is_a_ca_file_that_lacks(
