@@ -63,13 +63,15 @@ preview: setup ## `pulumi preview` of STACK, on the real cluster
 	$(pulumi)
 up: setup ## `pulumi up` of STACK
 	$(pulumi)
-# Not the plain command: a store in the cluster has to be forwarded to this machine meanwhile.
+# Not the plain commands: what is in the cluster has to be forwarded to this machine meanwhile.
 refresh: setup ## `pulumi refresh` of STACK
 	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" \
-	$(python) -m ops with-store --stack "$(STACK)" -- "$$pulumi" refresh --stack "$(STACK)" $(ARGS)
+	$(python) -m ops with-forwards --stack "$(STACK)" -- "$$pulumi" refresh --stack "$(STACK)" $(ARGS)
 destroy: setup ## `pulumi destroy` of STACK
-	$(pulumi) || { status=$$?; echo 'If something is protected: it holds traces. To delete them: tracing:deleteData: true in Pulumi.$(STACK).yaml, make up, make destroy.' >&2; exit $$status; }
+	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
+	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" \
+	$(python) -m ops with-forwards --destroys --stack "$(STACK)" -- "$$pulumi" destroy --stack "$(STACK)" $(ARGS) || { status=$$?; echo 'If something is protected: it holds traces. To delete them: tracing:deleteData: true in Pulumi.$(STACK).yaml, make up, make destroy.' >&2; exit $$status; }
 
 .PHONY: smoke
 smoke: setup ## send a trace through STACK and find it again; what fails is named with its cause

@@ -4,16 +4,19 @@ Otherwise a wrong token or address shows up at the end of an update, as a provid
 """
 
 import json
+import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from components.grafana import grafana_forward
 from config.errors import ConfigError, Finding, shown
 from config.grafana import GrafanaApiConfig
 from config.masking import masked
 from config.stack import StackConfig
+from port_forward import ADDRESS, PortForwardError
 
 if TYPE_CHECKING:
     import urllib3
@@ -25,6 +28,7 @@ _AUTH: Final = "tracing:grafanaAuth"
 _CA_FILE: Final = "tracing:grafana.caFile"
 _ORGANIZATION: Final = "tracing:grafana.organization"
 _URL: Final = "tracing:grafana.url"
+_PORT_FORWARD: Final = "tracing:grafana.portForward"
 
 _RIGHTS: Final = (
     "needs to read, create, write and delete data sources (and folders and dashboards, where they "
@@ -42,6 +46,22 @@ class Api:
     organization: int | None
     auth: str = field(repr=False)
     """Service-account token, or user:password."""
+    forwarded: str | None = None
+    """What the address leads to, where it is a local port of a forward."""
+
+    @property
+    def called(self) -> str:
+        """What a reader knows it by."""
+        return self.url if self.forwarded is None else self.forwarded
+
+    @property
+    def key(self) -> str:
+        """Where it is set."""
+        return _URL if self.forwarded is None else _PORT_FORWARD
+
+    def remedy(self, of_address: str) -> str:
+        """What to write there."""
+        return of_address if self.forwarded is None else "the resource and remotePort of Grafana"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -68,12 +88,24 @@ def require(stack: StackConfig, name: str, secrets: Mapping[str, str]) -> None:
     if not isinstance(grafana, GrafanaApiConfig):
         return
     api = Api(
-        url=grafana.url,
+        url=grafana.url or "",
         ca_file=grafana.ca_file,
         organization=grafana.organization,
         auth=secrets["grafanaAuth"],
     )
-    if finding := check(api, name):
+    way = grafana.port_forward
+    if way is None:
+        finding = check(api, name)
+    else:
+        # A forward of its own, on a port that is free: that of the update is opened by the program.
+        forward = replace(grafana_forward(way, stack.kubernetes), local_port=None)
+        try:
+            with forward.held(way.namespace, way.resource) as port:
+                url, forwarded = f"http://{ADDRESS}:{port}", f"{way.resource} in {way.namespace}"
+                finding = check(replace(api, url=url, forwarded=forwarded), name)
+        except PortForwardError as error:
+            finding = Finding(_PORT_FORWARD, f"leads to no Grafana: {error}")
+    if finding is not None:
         raise ConfigError(name, [finding])
 
 
@@ -120,9 +152,11 @@ def _unreachable(api: Api, error: BaseException) -> Finding:
             "the authority that signed it",
         )
     return Finding(
-        _URL,
-        f"{shown(api.url)} does not answer ({_said(error)}); write an address that is reachable "
-        "from here, such as that of a kubectl port-forward",
+        api.key,
+        f"{shown(api.called)} does not answer ({_said(error)}); write "
+        + api.remedy(
+            "an address that is reachable from here, or portForward for a Grafana in the cluster"
+        ),
     )
 
 
@@ -139,21 +173,22 @@ def _refusal(api: Api, response: "urllib3.BaseHTTPResponse", stack: str) -> Find
             )
         case 401:
             return Finding(
-                _AUTH, f"is refused by {api.url} (401: {said}); make a new one and {_run(stack)}"
+                _AUTH, f"is refused by {api.called} (401: {said}); make a new one and {_run(stack)}"
             )
         case 403:
             return Finding(
-                _AUTH, f"lacks rights at {api.url} (403: {said}); the service account {_RIGHTS}"
+                _AUTH, f"lacks rights at {api.called} (403: {said}); the service account {_RIGHTS}"
             )
         case 200 | 301 | 302 | 303 | 307 | 308 | 404:
             return Finding(
-                _URL,
-                f"{shown(api.url)} answers, but not as Grafana's API ({response.status}); write "
-                f"the address that people open Grafana with{_path_hint(api.url)}",
+                api.key,
+                f"{shown(api.called)} answers, but not as Grafana's API ({response.status}); write "
+                + api.remedy(f"the address that people open Grafana with{_path_hint(api.url)}"),
             )
         case status:
             return Finding(
-                _URL, f"{shown(api.url)} answers {status} ({said}); see Grafana's log, then again"
+                api.key,
+                f"{shown(api.called)} answers {status} ({said}); see Grafana's log, then again",
             )
 
 
@@ -182,6 +217,5 @@ def _message(data: bytes) -> str:
 
 
 def _said(error: BaseException) -> str:
-    text = str(error)
     # urllib3 puts the connection's own description before what happened.
-    return text.rpartition(": ")[2] if "object at 0x" in text else text
+    return re.sub(r"^(<.*?>|HTTPS?Connection\w*\(.*?\)): ", "", str(error))

@@ -19,7 +19,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -81,14 +82,14 @@ class PortForward:
 
     @contextmanager
     def held(self, namespace: str, workload: str) -> Iterator[int]:
-        """Forwards while the caller does something else than run the program; the local port.
+        """Forwards while the caller does something else, which nothing outlives; the local port.
 
         Raises PortForwardError.
         """
         if shutil.which("kubectl") is None:
             raise PortForwardError("kubectl is not installed or not on PATH")
         watcher = ["/bin/sh", "-c", _UNTIL_STDIN_ENDS, "sh"]
-        forward, port = asyncio.run(self._start(namespace, workload, watcher, subprocess.PIPE))
+        forward, port = _awaited(self._start(namespace, workload, watcher, subprocess.PIPE))
         try:
             yield port
         finally:
@@ -96,7 +97,7 @@ class PortForward:
 
     async def _start(
         self, namespace: str, workload: str, watcher: Sequence[str], stdin: int
-    ) -> tuple[subprocess.Popen[bytes], int]:
+    ) -> "Forward":
         """Starts kubectl, by way of `watcher`, and waits until the local port answers."""
         fixed = self.local_port
         if fixed and not await _until(FREE_TIMEOUT_SECONDS, lambda: not _answers(fixed)):
@@ -175,6 +176,20 @@ class PortForward:
             command.append(f"--pod-running-timeout={self.pod_seconds}s")
         # Without a local port kubectl takes one that is free.
         return [*command, workload, f"{self.local_port or ''}:{self.remote_port}"]
+
+
+Forward = tuple[subprocess.Popen[bytes], int]
+"""What forwards, and the local port."""
+
+
+def _awaited(coroutine: Coroutine[Any, Any, Forward]) -> Forward:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    # A program of Pulumi's runs in an event loop, in which no other one can be run.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def _end(forward: subprocess.Popen[bytes]) -> None:

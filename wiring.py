@@ -302,6 +302,7 @@ def grafana(
             prometheus=at.prometheus,
             log_formats=log_formats,
             shown=platform if config.shows_dashboards(at.stack) else None,
+            cluster=at.stack.kubernetes,
         ),
         at.opts,
     )

@@ -8,7 +8,7 @@ import pulumi
 from pulumi import Input, ResourceOptions
 
 from config.collector import CollectorConfig
-from config.collector_tiers import Tier, first_tier, gateway_tier
+from config.collector_tiers import Tier, first_tier, gateway_tier, tiers
 from config.tenancy import TenancyConfig
 
 from .ca_bundle import ca_bundle
@@ -16,10 +16,10 @@ from .certificate import certificate
 from .contracts import (
     ChartRef,
     ClusterTls,
+    CollectorMetrics,
     Endpoint,
     MeshIdentity,
     PrometheusOperator,
-    Scraped,
     SpanMetrics,
     TraceIngest,
     TraceMetrics,
@@ -66,7 +66,7 @@ class Collector(pulumi.ComponentResource):
     """
 
     ingest: TraceIngest
-    metrics: Scraped
+    metrics: CollectorMetrics
     traces: TraceMetrics | None
     """What it makes of traces; `None` if nothing."""
 
@@ -129,8 +129,10 @@ class Collector(pulumi.ComponentResource):
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
         )
         # Each tier's Service is a job of its own.
-        jobs = f"{settings.release_name}(-gateway)?"
-        self.metrics = scraped(args.operator, settings.namespace, jobs)
+        jobs = tuple(tier.release_name for tier in tiers(settings))
+        self.metrics = CollectorMetrics(
+            scraped=scraped(args.operator, settings.namespace, "|".join(jobs)), tiers=jobs
+        )
         self.traces = _traces(settings)
         self.register_outputs({"host": host})
 

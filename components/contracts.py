@@ -283,6 +283,14 @@ class Scraped:
         """PromQL for whether each pod answers."""
         return self.series("up", *([] if self.jobs is None else [f'job=~"{self.jobs}"']))
 
+    def of_job(self, metric: str, job: str, *conditions: str) -> str:
+        """PromQL for the series of a metric that one of its jobs has; of all, where none is known.
+
+        By equality, whose labels `absent` gives to its answer.
+        """
+        of = () if self.jobs is None else (f'job="{job}"',)
+        return self.series(metric, *of, *conditions)
+
 
 def scraped(operator: PrometheusOperator | None, namespace: str, jobs: str) -> Scraped:
     """What is asked by the operator's Prometheus, or by one of which nothing is known."""
@@ -327,11 +335,35 @@ class TempoMetrics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CollectorMetrics:
+    """What there is to see of a collector; a span that goes through two tiers is counted twice."""
+
+    scraped: Scraped
+    """All of its pods."""
+    tiers: tuple[str, ...]
+    """The job of each tier, in the order in which spans go through them."""
+
+    @property
+    def has_two_tiers(self) -> bool:
+        """Whether a gateway counts what another collector has sent it."""
+        return len(self.tiers) > 1
+
+    def first_tiers(self, metric: str) -> str:
+        """PromQL for the series of a metric of the pods that applications send to.
+
+        Of all tiers where nobody knows what tells them apart.
+        """
+        if self.has_two_tiers:
+            return self.scraped.of_job(metric, self.tiers[0])
+        return self.scraped.series(metric)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlatformMetrics:
     """What there is to see of the platform; what it does not have is `None`."""
 
     tempo: TempoMetrics
-    collector: Scraped | None
+    collector: CollectorMetrics | None
     minio: Scraped | None
     """A MinIO of this stack's own, where Prometheus may ask it."""
     traces: TraceMetrics | None

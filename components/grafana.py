@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from typing import Final
 
 import pulumi
-from pulumi import Output, ResourceOptions
+from pulumi import Input, Output, ResourceOptions
 
 from config.certificates import read as read_certificates
-from config.grafana import GrafanaApiConfig, GrafanaConfig, GrafanaSidecarConfig
+from config.grafana import (
+    GrafanaApiConfig,
+    GrafanaConfig,
+    GrafanaPortForwardConfig,
+    GrafanaSidecarConfig,
+)
+from config.platform import KubernetesConfig
+from port_forward import ADDRESS, PortForward
 
 from .contracts import LokiRef, PlatformMetrics, PrometheusRef, TraceLogFormat, TraceQuery
 from .kubernetes_object import KubernetesObject, object_metadata
@@ -41,6 +48,8 @@ class GrafanaArgs:
     """Of this stack's own sources; those of Loki come with it."""
     shown: PlatformMetrics | None
     """What the dashboards show; `None` for a stack without."""
+    cluster: KubernetesConfig
+    """The cluster, for reaching Grafana through `kubectl port-forward`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +86,7 @@ class Grafana(pulumi.ComponentResource):
                 self.loki_derived_fields = provisioning_text(fields)
         match settings:
             case GrafanaApiConfig():
-                self._by_api(name, settings, args.auth, sources, _dashboards(args))
+                self._by_api(name, settings, args, sources, _dashboards(args))
             case GrafanaSidecarConfig():
                 self._by_sidecar(name, settings, sources, _dashboards(args))
         self.register_outputs({"tempoUid": settings.tempo.uid})
@@ -86,23 +95,27 @@ class Grafana(pulumi.ComponentResource):
         self,
         name: str,
         settings: GrafanaApiConfig,
-        auth: Output[str] | None,
+        args: GrafanaArgs,
         sources: Sequence[DataSource],
         dashboards: Sequence[_Dashboard],
     ) -> None:
-        if auth is None:
+        if args.auth is None:
             raise ValueError("Grafana's API needs a credential")
         # Here, because a preview without the API need not load it.
         import pulumiverse_grafana as grafana
 
         provider = grafana.Provider(
             f"{name}-api",
-            url=settings.url,
-            auth=Output.secret(auth),
+            url=_reachable(settings, args.cluster),
+            auth=Output.secret(args.auth),
             ca_cert=None if settings.ca_file is None else read_certificates(settings.ca_file),
             retries=5,
             retry_status_codes=_RETRIED,
-            opts=ResourceOptions(parent=self),
+            opts=ResourceOptions(
+                parent=self,
+                # A local port is nobody's business but this machine's.
+                hide_diffs=None if settings.port_forward is None else ["url"],
+            ),
         )
         options = ResourceOptions(parent=self, provider=provider)
         organization = None if settings.organization is None else str(settings.organization)
@@ -185,6 +198,26 @@ class Grafana(pulumi.ComponentResource):
 
 def _secret(data: Mapping[str, str]) -> Output[str] | None:
     return Output.secret(canonical_json(data)) if data else None
+
+
+def grafana_forward(settings: GrafanaPortForwardConfig, cluster: KubernetesConfig) -> PortForward:
+    """How a Grafana in the cluster is reached from where Pulumi runs."""
+    return PortForward(
+        local_port=settings.local_port,
+        local_port_key="tracing:grafana.portForward.localPort",
+        remote_port=settings.remote_port,
+        context=cluster.context,
+        kubeconfig=cluster.kubeconfig,
+    )
+
+
+def _reachable(settings: GrafanaApiConfig, cluster: KubernetesConfig) -> Input[str] | None:
+    """Grafana's address, known in an update once it answers there."""
+    way = settings.port_forward
+    if way is None:
+        return settings.url
+    opened = grafana_forward(way, cluster).open(way.namespace, way.resource)
+    return opened.apply(lambda _: f"http://{ADDRESS}:{way.local_port}")
 
 
 def _dashboards(args: GrafanaArgs) -> list[_Dashboard]:

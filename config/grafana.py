@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from .base import Section
-from .kinds import DatasourceUid, DnsLabel, NonEmpty, Url
+from .kinds import DatasourceUid, DnsLabel, ForwardedResource, NonEmpty, Port, Url
 from .scope import PerEnvironment, Promoted
 
 
@@ -46,6 +46,20 @@ class DatasourcesConfig(Section):
     loki: LokiDatasourceConfig = LokiDatasourceConfig()
 
 
+class GrafanaPortForwardConfig(Section):
+    """Reach Grafana from where Pulumi runs through `kubectl port-forward`, during updates."""
+
+    namespace: PerEnvironment[DnsLabel] = "grafana"
+    """Where Grafana is."""
+    resource: PerEnvironment[ForwardedResource] = "service/grafana"
+    """What to forward to: service/NAME, deployment/NAME or statefulset/NAME."""
+    remote_port: PerEnvironment[Port] = 80
+    """Port of the Service (Grafana's Helm chart has 80), or of the pods of the others (3000). It
+    has to speak plain HTTP."""
+    local_port: PerEnvironment[Port] = 13000
+    """Port of 127.0.0.1 to listen on."""
+
+
 class GrafanaApiConfig(DatasourcesConfig):
     """Data sources in an existing Grafana, through its HTTP API.
 
@@ -54,11 +68,13 @@ class GrafanaApiConfig(DatasourcesConfig):
 
     mode: PerEnvironment[Literal["api"]] = "api"
     """Through the HTTP API."""
-    url: PerEnvironment[Url]
-    """Address of Grafana, reachable from where Pulumi runs."""
+    url: PerEnvironment[Url | None] = None
+    """Address of Grafana, reachable from where Pulumi runs; or `portForward` in its place."""
     ca_file: PerEnvironment[NonEmpty | None] = None
     """PEM file, relative to the project, with the authority of Grafana's certificate; the usual
     ones if not given."""
+    port_forward: PerEnvironment[GrafanaPortForwardConfig | None] = None
+    """In place of `url`, for a Grafana in the cluster."""
 
 
 class GrafanaSidecarConfig(DatasourcesConfig):

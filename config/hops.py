@@ -115,7 +115,8 @@ def _grafana(stack: StackConfig) -> dict[Hop, HopState]:
     hops: dict[Hop, HopState] = {
         "grafana-to-tempo": HopState(encrypted=stack.tempo.tls is not None, remedy=_TEMPO_TLS)
     }
-    if isinstance(stack.grafana, GrafanaApiConfig):
+    # Through a port-forward it is the API server's TLS.
+    if isinstance(stack.grafana, GrafanaApiConfig) and stack.grafana.url is not None:
         hops["pulumi-to-grafana"] = HopState(
             encrypted=stack.grafana.url.startswith("https:"),
             remedy="write an https address in tracing:grafana.url",

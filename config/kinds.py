@@ -31,6 +31,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
+_FORWARDED = re.compile(r"(service|deployment|statefulset)/(.+)")
 _CRON_PART = re.compile(r"(?:\*|(\d+|[a-z]{3})(?:-(\d+|[a-z]{3}))?)(?:/0*[1-9]\d*)?", re.IGNORECASE)
 _CRON_MACRO = re.compile(r"@(hourly|daily|midnight|weekly|monthly|yearly|annually)")
 _IMAGE = re.compile(
@@ -146,6 +147,14 @@ def _dns_label(text: str, limit: int = DNS_LABEL_MAX) -> str:
             "is not a Kubernetes name; use lower-case letters, digits and '-', "
             "beginning and ending with a letter or digit"
         )
+    return text
+
+
+def _forwarded_resource(text: str) -> str:
+    match = _FORWARDED.fullmatch(text)
+    if match is None:
+        raise ValueError("is nothing to forward to; write service/NAME or deployment/NAME")
+    _dns_label(match[2])
     return text
 
 
@@ -272,6 +281,10 @@ ReleaseName = Annotated[str, *_text(_release_name, _LABEL_PATTERN, maxLength=REL
 StatefulSetName = Annotated[
     str, *_text(_stateful_set_name, _LABEL_PATTERN, maxLength=STATEFUL_SET_NAME_MAX)
 ]
+ForwardedResource = Annotated[
+    str, *_text(_forwarded_resource, f"(service|deployment|statefulset)/{_LABEL_PATTERN}")
+]
+"""What `kubectl port-forward` leads to, as it calls it."""
 BucketName = Annotated[str, *_text(_bucket, _BUCKET.pattern, minLength=3, maxLength=63)]
 Duration = Annotated[str, *_text(_positive_duration, rf"({_DURATION.pattern})+")]
 Quantity = Annotated[str, *_text(_positive_quantity, _QUANTITY.pattern)]

@@ -11,7 +11,9 @@ from pulumi.runtime import config as pulumi_config
 from pydantic import ValidationError
 
 from . import rules, secrets, sizing
+from .base import Section
 from .errors import ConfigError, Finding, findings_of, unknown_key
+from .grafana import GrafanaApiConfig
 from .object_store import ManagedStoreConfig, MinioConfig
 from .retention import expire_days, longest_retention
 from .secrets import SECRET_KEYS, Secrets
@@ -117,18 +119,23 @@ def required_secrets(raw: Mapping[str, Any]) -> list[str]:
     return [PREFIX + key for key in secrets.needed(config) if PREFIX + key not in raw]
 
 
-def forwarded_port_key(raw: Mapping[str, Any]) -> str | None:
-    """Where the local port is set that a stack forwards to its store, as a dotted full key.
+def forwarded_port_keys(raw: Mapping[str, Any]) -> list[str]:
+    """Where the local ports are set that a stack forwards from, as dotted full keys.
 
-    For the sandbox, which takes a port of its own. `None` for a stack that forwards none, or that
-    names one itself.
+    For the sandbox, which takes ports of its own. Without those that the stack names itself.
     """
-    store = sections(raw, set())[0].object_store
-    if not isinstance(store, MinioConfig) or store.admin.endpoint is not None:
-        return None
-    if "local_port" in store.admin.port_forward.model_fields_set:
-        return None
-    return f"{PREFIX}objectStore.admin.portForward.localPort"
+    stack = sections(raw, set())[0]
+    store, grafana = stack.object_store, stack.grafana
+    ways: dict[str, Section | None] = {}
+    if isinstance(store, MinioConfig) and store.admin.endpoint is None:
+        ways["objectStore.admin"] = store.admin.port_forward
+    if isinstance(grafana, GrafanaApiConfig):
+        ways["grafana"] = grafana.port_forward
+    return [
+        f"{PREFIX}{key}.portForward.localPort"
+        for key, way in ways.items()
+        if way is not None and "local_port" not in way.model_fields_set
+    ]
 
 
 def existing_namespaces(raw: Mapping[str, Any]) -> tuple[str, ...]:

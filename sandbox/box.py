@@ -227,19 +227,19 @@ class Sandbox:
             config = importlib.import_module("config")
             self._settings.add_missing(config.required_secrets(self._settings.raw))
             # An older revision of the project, which a review compares with, has no such question.
-            ask = getattr(config, "forwarded_port_key", None)
-            port_key = ask(self._settings.raw) if ask is not None else None
+            ask = getattr(config, "forwarded_port_keys", None)
+            port_keys = ask(self._settings.raw) if ask is not None else ()
             ask = getattr(config, "existing_namespaces", None)
             namespaces = ask(self._settings.raw) if ask is not None else ()
-        if port_key is not None:
-            self._settings.set(port_key, self._port())
+        for key in port_keys:
+            self._settings.set(key, self._port(key))
         for namespace in namespaces:
             if self.cloud.get("kubernetes", "Namespace", namespace) is None:
                 self.cloud.add_namespace(namespace)
 
-    def _port(self) -> int:
+    def _port(self, key: str) -> int:
         """A local port of this sandbox's own: another one, or a real update, may be running."""
-        file = self.directory / "port"
+        file = self.directory / f"port-{key.rpartition(':')[2]}"
         while not file.exists():
             # Not one that the system chooses: it may give that to any connection in the meantime.
             port = random.choice(_PORTS)

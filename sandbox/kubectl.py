@@ -1,4 +1,4 @@
-"""Stands in for kubectl, which a program starts to reach a MinIO inside the cluster.
+"""Stands in for kubectl, which a program starts to reach a MinIO or a Grafana in the cluster.
 
 `port-forward` listens, and answers every request that all is well, with TLS to whoever begins it;
 the simulated providers do not connect.
@@ -17,12 +17,13 @@ _TLS_HANDSHAKE = b"\x16"
 
 def main(arguments: list[str]) -> int:
     """Forward a port to nowhere until ended; refuse everything else."""
-    ports = [word for word in arguments if re.fullmatch(r"\d+:\d+", word)]
+    ports = [word for word in arguments if re.fullmatch(r"\d*:\d+", word)]
     if "port-forward" not in arguments or len(ports) != 1:
-        text = "the sandbox's kubectl only knows `port-forward ... LOCAL:REMOTE`, not: "
+        text = "the sandbox's kubectl only knows `port-forward ... [LOCAL]:REMOTE`, not: "
         print(text + " ".join(arguments), file=sys.stderr)
         return 1
-    local, remote = (int(port) for port in ports[0].split(":"))
+    # Without a local port it takes one that is free.
+    local, remote = (int(port or 0) for port in ports[0].split(":"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with socket.socket() as listener:
         # Two sandboxes, of two test processes for instance, may forward the same port.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..contracts import PlatformMetrics, Scraped, TempoMetrics
+from ..contracts import CollectorMetrics, PlatformMetrics, Scraped, TempoMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,11 @@ def rule_spec(groups: Mapping[str, list[Alert]], runbooks: str) -> dict[str, Any
 
 
 def _rate(scraped: Scraped, metric: str, by: str, *conditions: str) -> str:
-    return f"sum by ({by}) (rate({scraped.series(metric, *conditions)}[5m]))"
+    return _rate_of(scraped.series(metric, *conditions), by)
+
+
+def _rate_of(series: str, by: str) -> str:
+    return f"sum by ({by}) (rate({series}[5m]))"
 
 
 def _failing(scraped: Scraped, metric: str) -> str:
@@ -215,21 +219,28 @@ def _generator_alerts(tempo: Scraped) -> list[Alert]:
     ]
 
 
-def collector_alerts(collector: Scraped) -> list[Alert]:
+def collector_alerts(collector: CollectorMetrics) -> list[Alert]:
     """Rules for the collector."""
-    size = collector.series("otelcol_exporter_queue_size")
-    capacity = collector.series("otelcol_exporter_queue_capacity")
-    refused = _rate(collector, "otelcol_receiver_refused_spans", "receiver")
-    not_queued = _rate(collector, "otelcol_exporter_enqueue_failed_spans", "exporter")
-    not_sent = _rate(collector, "otelcol_exporter_send_failed_spans", "exporter")
+    scraped = collector.scraped
+    size = scraped.series("otelcol_exporter_queue_size")
+    capacity = scraped.series("otelcol_exporter_queue_capacity")
+    # What the gateway refuses, the tier before it keeps in its queue: no application is told.
+    refused = _rate_of(collector.first_tiers("otelcol_receiver_refused_spans"), "receiver")
+    not_queued = _rate_of(
+        collector.first_tiers("otelcol_exporter_enqueue_failed_spans"), "exporter"
+    )
+    not_sent = _rate(scraped, "otelcol_exporter_send_failed_spans", "exporter")
     return [
         Alert(
             name="CollectorDown",
             severity="critical",
-            expr=f"absent({collector.up()} == 1)",
+            # Of each tier: nothing gets past one that is missing.
+            expr=" or ".join(
+                f"absent({scraped.of_job('up', tier)} == 1)" for tier in collector.tiers
+            ),
             lasting="5m",
-            summary="No pod of the collector answers Prometheus.",
-            description="Applications can't send spans; or Prometheus does not ask.",
+            summary="No pod of {{ $labels.job }} answers Prometheus.",
+            description="No spans get through the collector; or Prometheus does not ask.",
         ),
         Alert(
             name="CollectorRefusesSpans",

@@ -5,6 +5,7 @@ from typing import Final
 
 from ..errors import Finding, shown
 from ..grafana import GrafanaApiConfig, GrafanaSidecarConfig, LokiDatasourceConfig
+from ..object_store import MinioConfig
 from ..platform import Environment
 from ..stack import NAMESPACED, StackConfig, namespaces_of, shows_dashboards
 from ..traefik import TRAEFIK_DERIVED_FIELD
@@ -56,6 +57,45 @@ def _derived_fields_differ(stack: StackConfig, _: Environment) -> Iterator[Findi
     for finding in twice(names, "a derived field's name is its own"):
         if finding.path != "tracing:traefik":
             yield finding
+
+
+@rule("grafana")
+def _the_api_is_reached_in_one_way(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    grafana = stack.grafana
+    if not isinstance(grafana, GrafanaApiConfig):
+        return
+    if grafana.url is None and grafana.port_forward is None:
+        yield Finding(
+            "tracing:grafana.url",
+            "is missing; write Grafana's address, or portForward for a Grafana in the cluster",
+        )
+    if grafana.port_forward is None:
+        return
+    if grafana.url is not None:
+        yield Finding(
+            "tracing:grafana",
+            "has both url and portForward; write the one that Pulumi is to use",
+        )
+    if grafana.ca_file is not None:
+        yield Finding(
+            "tracing:grafana.caFile",
+            "has no use with portForward, which leads to plain HTTP; remove it, or write url",
+        )
+
+
+@rule("grafana", "object_store")
+def _two_forwards_have_two_ports(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    grafana, store = stack.grafana, stack.object_store
+    if not isinstance(grafana, GrafanaApiConfig) or grafana.port_forward is None:
+        return
+    if not isinstance(store, MinioConfig) or store.admin.endpoint is not None:
+        return
+    port = grafana.port_forward.local_port
+    if port == store.admin.port_forward.local_port:
+        yield Finding(
+            "tracing:grafana.portForward.localPort",
+            f"{port} is that of tracing:objectStore.admin.portForward too; write another one",
+        )
 
 
 @rule("grafana")

@@ -70,7 +70,8 @@ class Reach:
             return Way(url=url, server_name=address.server_name)
         parts = urlsplit(url)
         service, namespace = service_of(address)
-        port = self.forwarded(namespace, f"service/{service}", parts.port or _PORTS[parts.scheme])
+        resource = address.resource or f"service/{service}"
+        port = self.forwarded(namespace, resource, parts.port or _PORTS[parts.scheme])
         return Way(
             url=f"{parts.scheme}://{ADDRESS}:{port}{parts.path}",
             server_name=parts.hostname if parts.scheme == "https" else None,

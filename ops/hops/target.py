@@ -39,6 +39,8 @@ class Address:
     in_cluster: bool = False
     server_name: str | None = None
     """The name that its certificate is for, where that is not the URL's own."""
+    resource: str | None = None
+    """What to forward to in the namespace, where it is not the Service that the URL is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,12 +152,23 @@ def _tempo_name(settings: TempoConfig) -> str:
 
 def _grafana(settings: GrafanaConfig) -> dict[str, Any]:
     return {
-        # By a sidecar nobody has to say where Grafana is.
-        "grafana": Address(settings.url) if isinstance(settings, GrafanaApiConfig) else None,
+        "grafana": _grafana_address(settings),
         "organization": settings.organization,
         "tempo_uid": settings.tempo.uid,
         "loki_uid": settings.loki.uid,
     }
+
+
+def _grafana_address(settings: GrafanaConfig) -> Address | None:
+    # By a sidecar nobody has to say where Grafana is.
+    if not isinstance(settings, GrafanaApiConfig):
+        return None
+    way = settings.port_forward
+    if way is None:
+        return None if settings.url is None else Address(settings.url)
+    name = way.resource.partition("/")[2]
+    url = f"http://{name}.{way.namespace}.svc:{way.remote_port}"
+    return Address(url, in_cluster=True, resource=way.resource)
 
 
 def _loki(url: str) -> Address:

@@ -128,3 +128,67 @@ def test_a_pool_with_tls_is_reached_and_waited_for(box: Sandbox) -> None:
     box.set_config("tracing:objectStore", store)
     box.up()
     assert box.preview().changes == {}
+
+
+def in_the_cluster(box: Sandbox) -> None:
+    """Let the stack's Grafana be one that has to be forwarded."""
+    box.set_config("tracing:grafanaAuth", "token", secret=True)
+    box.set_config("tracing:prometheus", {})
+    way = {"namespace": "monitoring", "resource": "deployment/grafana", "remotePort": 3000}
+    box.set_config("tracing:grafana", {"portForward": way})
+
+
+def noted(box: Sandbox, file: Path) -> None:
+    """Let kubectl write down what it is called with, and go on."""
+    kubectl = (box.directory / "bin" / "kubectl").read_text("utf-8").splitlines()[-1]
+    replace_kubectl(box, f'echo "$@" >> "{file}"\n{kubectl}')
+
+
+def test_grafana_is_forwarded_for_its_check_and_for_the_update_and_no_longer(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    in_the_cluster(box)
+    port = box.config["tracing:grafana"]["portForward"]["localPort"]
+    noted(box, tmp_path / "called")
+    box.up()
+    called = (tmp_path / "called").read_text("utf-8").splitlines()
+    to_grafana = "port-forward --namespace=monitoring --address=127.0.0.1 deployment/grafana"
+    assert [call for call in called if "statefulset" not in call] == [
+        f"{to_grafana} :3000",
+        f"{to_grafana} {port}:3000",
+    ]
+    assert comes_true(lambda: closed(port))
+    assert {found.id for found in box.cloud.objects("grafana", "DataSource")} == {"1:tempo"}
+    assert box.preview().changes == {}
+    assert box.refresh().changes == {}
+
+
+def test_a_preview_never_forwards_grafana(box: Sandbox, tmp_path: Path) -> None:
+    in_the_cluster(box)
+    replace_kubectl(box, f"touch {tmp_path}/started; exit 1")
+    created = {step.name for step in box.preview().changed()}
+    assert {"grafana-api", "grafana-tempo"} <= created
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_grafana_that_is_not_reached_is_told_before_anything_is_changed(box: Sandbox) -> None:
+    in_the_cluster(box)
+    script = (box.directory / "bin" / "kubectl").read_text("utf-8")
+    replace_kubectl(box, "echo 'Error: deployments \"grafana\" not found' >&2; exit 1")
+    with pytest.raises(SandboxError, match=r"tracing:grafana\.portForward") as refused:
+        box.up()
+    assert 'deployments "grafana" not found' in str(refused.value)
+    assert "Traceback" not in str(refused.value)
+    assert box.cloud.objects() == []
+    (box.directory / "bin" / "kubectl").write_text(script, "utf-8")
+    box.up()
+    assert box.preview().changes == {}
+
+
+def test_another_local_port_is_in_no_diff_of_grafana(box: Sandbox) -> None:
+    in_the_cluster(box)
+    box.up()
+    box.set_config("tracing:grafana.portForward.localPort", 13001)
+    preview = box.preview()
+    assert {step.name: step.op for step in preview.changed()} == {"grafana-api": "update"}
+    assert "13001" not in preview.text

@@ -228,6 +228,71 @@ def loki(directory: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def prometheus(directory: Path, *targets: int) -> Iterator[str]:
+    """The URL of a Prometheus that asks local ports for their metrics, once it answers."""
+    port = free_port()
+    scraped = {
+        "job_name": "local",
+        "static_configs": [{"targets": [f"127.0.0.1:{target}" for target in targets]}],
+    }
+    file = config(
+        directory,
+        "prometheus",
+        {"global": {"scrape_interval": "1s"}, "scrape_configs": [scraped]},
+    )
+    url = f"http://127.0.0.1:{port}"
+    command = (
+        "prometheus",
+        f"--config.file={file}",
+        f"--storage.tsdb.path={directory / 'prometheus'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--enable-feature=exemplar-storage",
+    )
+    with running("prometheus", directory, *command, ready=lambda: answers(f"{url}/-/ready")):
+        yield url
+
+
+def grafana_home() -> Path | None:
+    """Where Grafana has its defaults and the descriptions of its plugins: beside the program, or
+    where a package puts them."""
+    program = shutil.which("grafana")
+    beside = [] if program is None else [Path(program).resolve().parents[1]]
+    homes = [*beside, Path("/usr/share/grafana")]
+    return next((home for home in homes if (home / "conf/defaults.ini").is_file()), None)
+
+
+@contextlib.contextmanager
+def grafana(
+    directory: Path, port: int, password: str, provisioning: Path | None = None
+) -> Iterator[str]:
+    """The URL of a Grafana on a local port, with its database in a directory, once it answers."""
+    if provisioning is None:
+        provisioning = directory / "provisioning"
+        provisioning.mkdir(exist_ok=True)
+    settings = {
+        "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+        "GF_ANALYTICS_REPORTING_ENABLED": "false",
+        "GF_NEWS_NEWS_FEED_ENABLED": "false",
+        "GF_PATHS_DATA": str(directory / "grafana"),
+        "GF_PATHS_LOGS": str(directory / "grafana"),
+        "GF_PATHS_PLUGINS": str(directory / "grafana/plugins"),
+        "GF_PATHS_PROVISIONING": str(provisioning),
+        "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+        "GF_PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED": "true",
+        "GF_SECURITY_ADMIN_PASSWORD": password,
+        "GF_SERVER_HTTP_ADDR": "127.0.0.1",
+        "GF_SERVER_HTTP_PORT": str(port),
+        "GF_UNIFIED_ALERTING_ENABLED": "false",
+    }
+    url = f"http://127.0.0.1:{port}"
+    variables = [f"{key}={value}" for key, value in settings.items()]
+    command = ("env", *variables, "grafana", "server", f"--homepath={grafana_home()}")
+    with running("grafana", directory, *command, ready=lambda: answers(f"{url}/api/health")):
+        yield url
+
+
+@contextlib.contextmanager
 def minio(directory: Path, user: str, password: str, port: int) -> Iterator[Process]:
     """A MinIO on a local port, once it answers."""
     data = directory / "minio"

@@ -94,7 +94,7 @@ class Project:
 
     def refresh(self) -> Result:
         """Bring the state up to what exists, the way `make refresh` does."""
-        around = [sys.executable, "-m", "ops", "with-store", f"--stack={self.stack}", "--"]
+        around = [sys.executable, "-m", "ops", "with-forwards", f"--stack={self.stack}", "--"]
         return self._operate("refresh", "--yes", "--skip-preview", around=around)
 
     def destroy(self, *arguments: str) -> Result:

@@ -312,6 +312,36 @@ REFUSED = {
         "tracing:objectStore.admin",
         "has both endpoint and portForward",
     ),
+    "no way to Grafana": (
+        {"tracing:grafana": {"mode": "api"}},
+        "tracing:grafana.url",
+        "is missing; write Grafana's address, or portForward for a Grafana in the cluster",
+    ),
+    "two ways to the same Grafana": (
+        {"tracing:grafana": {**GRAFANA, "portForward": {}}},
+        "tracing:grafana",
+        "has both url and portForward",
+    ),
+    "an authority for a way without TLS": (
+        {"tracing:grafana": {"caFile": "examples/private-ca/ca.pem", "portForward": {}}},
+        "tracing:grafana.caFile",
+        "has no use with portForward",
+    ),
+    "one local port for two forwards": (
+        {"tracing:grafana": {"portForward": {"localPort": 19000}}},
+        "tracing:grafana.portForward.localPort",
+        "19000 is that of tracing:objectStore.admin.portForward too",
+    ),
+    "something that kubectl does not forward to": (
+        {"tracing:grafana": {"portForward": {"resource": "grafana"}}},
+        "tracing:grafana.portForward.resource",
+        "write service/NAME or deployment/NAME",
+    ),
+    "a way to a sidecar's Grafana": (
+        {"tracing:grafana": {"mode": "sidecar", "portForward": {}}},
+        "tracing:grafana.portForward",
+        "is not a known key",
+    ),
     "an existing namespace that nobody uses": (
         {"tracing:kubernetes": {"existingNamespaces": ["monitoring"]}},
         "tracing:kubernetes.existingNamespaces[0]",

@@ -192,6 +192,68 @@ def test_without_an_operator_nothing_is_said_of_labels_that_nobody_knows() -> No
     assert all('namespace="' in text for text in of_the_stack)
 
 
+def in_two_tiers(prometheus: dict[str, Any]) -> Recorded:
+    settings: dict[str, Any] = {
+        "tracing:collector": {"mode": "agent-gateway", "releaseName": "otel"},
+        "tracing:prometheus": prometheus,
+        "tracing:grafana": GRAFANA["api"],
+    }
+    return record("dev", settings, {"tracing:grafanaAuth": "token"})
+
+
+def asked_by(run: Recorded, title: str) -> list[str]:
+    [panel] = [p for p in panels(boards(run)["grafana-health"]) if p["title"] == title]
+    return [target["expr"] for target in panel["targets"]]
+
+
+@pytest.mark.parametrize("title", ["Spans into the collector", "Refused by the collector"])
+def test_what_applications_see_of_two_tiers_is_the_first_one(title: str) -> None:
+    [two] = asked_by(in_two_tiers(PLATFORMS[TWO]["tracing:prometheus"]), title)
+    assert '{namespace="otel",job="otel"}' in two
+    [one] = asked_by(recorded(TWO), title)
+    assert '{namespace="otel"}' in one
+
+
+def test_what_two_tiers_send_is_not_added_up() -> None:
+    run = in_two_tiers(PLATFORMS[TWO]["tracing:prometheus"])
+    [sent] = asked_by(run, "Spans sent")
+    assert sent.startswith("sum by (job, exporter)")
+    not_queued, not_sent = asked_by(run, "Lost by the collector")
+    # The first tier keeps what the gateway has no room for; either may be refused for good.
+    assert 'job="otel"' in not_queued
+    assert "job=" not in not_sent
+
+
+def test_two_tiers_that_nobody_can_tell_apart_are_said_to_count_twice() -> None:
+    def descriptions(run: Recorded) -> str:
+        return " ".join(p["description"] for p in panels(boards(run)["grafana-health"]))
+
+    unknown = in_two_tiers({})
+    assert not [text for text in expressions(unknown) if "job=" in text]
+    assert descriptions(unknown).count("counts again") == 2
+    for run in (in_two_tiers(PLATFORMS[TWO]["tracing:prometheus"]), recorded(ONE), recorded(TWO)):
+        assert "counts again" not in descriptions(run)
+
+
+def test_alerts_of_two_tiers_miss_neither_and_count_no_span_twice() -> None:
+    run = in_two_tiers(PLATFORMS[TWO]["tracing:prometheus"])
+    alerts = {rule["alert"]: rule["expr"] for rule in rules(run)}
+    # By equality: `absent` takes the labels of its answer from there.
+    assert alerts["CollectorDown"] == (
+        'absent(up{namespace="otel",job="otel"} == 1) or '
+        'absent(up{namespace="otel",job="otel-gateway"} == 1)'
+    )
+    assert 'job="otel"' in alerts["CollectorRefusesSpans"]
+    not_queued, _, not_sent = alerts["CollectorLosesSpans"].partition(" or ")
+    assert 'job="otel"' in not_queued
+    assert "job=" not in not_sent
+    assert "job=" not in alerts["CollectorQueueFills"]
+    for text in expressions(run):
+        parse(text)
+    [down] = [rule["expr"] for rule in rules(recorded(TWO)) if rule["alert"] == "CollectorDown"]
+    assert down.count("absent(") == 1
+
+
 def test_the_collectors_names_of_span_metrics_are_asked_for_where_it_makes_them() -> None:
     board = services(TraceMetrics(spans=COLLECTORS, service_graph=False), "tempo")
     text = str(board)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import socket
@@ -19,6 +20,7 @@ import trustme
 import config
 from config.errors import Finding
 from grafana_check import Api, check, require
+from tests import relay
 
 TOKEN = "glsa_for-tests-only"
 
@@ -149,7 +151,7 @@ def test_a_closed_port_is_an_address_that_is_wrong() -> None:
     finding = found(api(f"http://127.0.0.1:{port}"))
     assert finding.path == "tracing:grafana.url"
     assert "Connection refused" in finding.message
-    assert "object at 0x" not in finding.message
+    assert "HTTPConnection" not in finding.message
 
 
 def test_a_certificate_of_an_unknown_authority_is_a_ca_file_that_lacks(
@@ -183,3 +185,110 @@ def test_an_update_is_refused_with_it_and_a_sidecar_is_asked_nothing(started: St
     require(sidecar, "dev", {})
     require(config.parse({"tracing:tempo": {}}, stack="dev", secret_keys=set()), "dev", {})
     assert len(server.headers) == asked
+
+
+FORWARDED = {
+    "tracing:grafana": {
+        "portForward": {"namespace": "monitoring", "resource": "deployment/grafana"}
+    },
+    "tracing:grafanaAuth": "x",
+}
+Required = Callable[[int], None]
+
+
+@pytest.fixture
+def required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Required:
+    """Checks a stack whose Grafana is forwarded, and is what listens on a port here."""
+    relay.install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("RELAY_CALLS", str(tmp_path / "called"))
+
+    def check_stack(port: int) -> None:
+        monkeypatch.setenv("RELAY_TO", str(port))
+        stack = config.parse(FORWARDED, stack="dev", secret_keys={"tracing:grafanaAuth"})
+        require(stack, "dev", {"grafanaAuth": TOKEN})
+
+    return check_stack
+
+
+def test_a_grafana_in_the_cluster_is_asked_through_a_forward_that_ends_with_it(
+    started: Started, required: Required, tmp_path: Path
+) -> None:
+    server, _ = started((200, []))
+    required(server.server_port)
+    [headers] = server.headers
+    assert (headers["path"], headers["authorization"]) == ("/api/datasources", f"Bearer {TOKEN}")
+    # On a port that is free: that of the update's own forward may be taken, by another update.
+    called = (tmp_path / "called").read_text("utf-8").splitlines()
+    expected = "port-forward --namespace=monitoring --address=127.0.0.1 deployment/grafana :80"
+    assert called == [expected]
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(headers["host"].rpartition(":")[2]))) != 0
+
+
+def test_a_program_which_runs_in_an_event_loop_can_ask_through_a_forward(
+    started: Started, required: Required
+) -> None:
+    server, _ = started((200, []))
+
+    async def program() -> None:
+        required(server.server_port)
+
+    asyncio.run(program())
+    assert len(server.headers) == 1
+
+
+REFUSED_THROUGH_A_FORWARD: dict[str, tuple[int, Any, str, str]] = {
+    "a wrong token": (
+        401,
+        {"message": "Invalid API key"},
+        "tracing:grafanaAuth",
+        "is refused by deployment/grafana in monitoring (401",
+    ),
+    "another server": (
+        200,
+        "<html>",
+        "tracing:grafana.portForward",
+        "as Grafana's API (200); write the resource and remotePort of Grafana",
+    ),
+    "a Grafana that is broken": (500, {}, "tracing:grafana.portForward", "answers 500"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_THROUGH_A_FORWARD)
+def test_what_is_refused_through_a_forward_names_what_it_leads_to(
+    started: Started, required: Required, case: str
+) -> None:
+    status, body, key, said = REFUSED_THROUGH_A_FORWARD[case]
+    server, _ = started((status, body))
+    with pytest.raises(config.ConfigError) as refused:
+        required(server.server_port)
+    [finding] = refused.value.findings
+    assert finding.path == key
+    assert said in finding.message
+    # A port of this machine says nothing to whoever reads it.
+    assert "127.0.0.1" not in finding.message
+
+
+def test_a_pod_in_which_nothing_listens_is_a_forward_that_leads_elsewhere(
+    required: Required,
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(config.ConfigError) as refused:
+        required(port)
+    [finding] = refused.value.findings
+    assert finding.path == "tracing:grafana.portForward"
+    assert "write the resource and remotePort of Grafana" in finding.message
+
+
+def test_what_kubectl_says_of_a_forward_is_what_the_user_reads(
+    required: Required, tmp_path: Path
+) -> None:
+    script = "#!/bin/sh\necho 'Error: services \"grafana\" not found' >&2; exit 1\n"
+    (tmp_path / "bin/kubectl").write_text(script, "utf-8")
+    with pytest.raises(config.ConfigError) as refused:
+        required(1)
+    [finding] = refused.value.findings
+    assert finding.path == "tracing:grafana.portForward"
+    assert 'services "grafana" not found' in finding.message

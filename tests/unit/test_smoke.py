@@ -157,6 +157,17 @@ def test_encrypted_secrets_and_missing_chart_archives_are_no_obstacle(tmp_path: 
     assert target.kubernetes.context == "mine"
 
 
+def test_a_grafana_that_the_stack_forwards_is_one_in_the_cluster(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.mine.yaml"
+    way = "{namespace: monitoring, resource: deployment/grafana, remotePort: 3000}"
+    context = "  tracing:kubernetes: {context: mine}\n"
+    grafana = f"  tracing:grafana: {{portForward: {way}}}\n"
+    file.write_text(f"config:\n{context}{grafana}", "utf-8")
+    assert target_of("mine", file).grafana == Address(
+        "http://grafana.monitoring.svc:3000", in_cluster=True, resource="deployment/grafana"
+    )
+
+
 def test_a_given_address_takes_the_place_of_the_stacks() -> None:
     parser = argparse.ArgumentParser()
     smoke.add_arguments(parser)
@@ -372,6 +383,15 @@ def test_an_address_in_the_cluster_is_forwarded_with_the_stacks_context_and_name
             "--pod-running-timeout=15s service/collector :4318"
         )
     assert gone(int(process))
+
+
+def test_an_address_with_a_resource_of_its_own_is_forwarded_to_that(called: Path) -> None:
+    address = Address(
+        "http://grafana.monitoring.svc:3000", in_cluster=True, resource="deployment/grafana"
+    )
+    with ExitStack() as held:
+        reach.Reach(Target().kubernetes, held).way(address)
+    assert " deployment/grafana :3000 as " in called.read_text("utf-8")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -99,7 +100,7 @@ def test_sampled_traces_go_to_their_tenants_as_well() -> None:
 
 
 def test_a_volume_has_room_for_the_queue_of_every_tenant() -> None:
-    def volume(run: Recorded) -> float:
+    def volume(run: Recorded) -> Decimal:
         [claim] = run.helm_values()["collector"]["statefulset"]["volumeClaimTemplates"]
         return quantity(claim["spec"]["resources"]["requests"]["storage"])
 

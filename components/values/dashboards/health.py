@@ -1,6 +1,6 @@
 """The dashboard of the platform's own health."""
 
-from ...contracts import PlatformMetrics, Scraped, TempoMetrics
+from ...contracts import CollectorMetrics, PlatformMetrics, Scraped, TempoMetrics
 from .model import RATE, Dashboard, Panel, Query, Row
 
 
@@ -33,7 +33,17 @@ def health(platform: PlatformMetrics) -> Dashboard:
 
 
 def _rate(scraped: Scraped, metric: str, by: str, *conditions: str) -> str:
-    return f"sum by ({by}) (rate({scraped.series(metric, *conditions)}{RATE}))"
+    return _rate_of(scraped.series(metric, *conditions), by)
+
+
+def _rate_of(series: str, by: str) -> str:
+    return f"sum by ({by}) (rate({series}{RATE}))"
+
+
+def _tiers(collector: CollectorMetrics) -> str:
+    """What to say where two tiers can't be told apart."""
+    apart = collector.scraped.jobs is not None or not collector.has_two_tiers
+    return "" if apart else " The gateway counts again what the first tier sends it."
 
 
 def _quantile(quantile: str, scraped: Scraped, histogram: str, by: str, *conditions: str) -> str:
@@ -41,7 +51,7 @@ def _quantile(quantile: str, scraped: Scraped, histogram: str, by: str, *conditi
     return f"histogram_quantile({quantile}, {buckets})"
 
 
-def _ingest(tempo: TempoMetrics, collector: Scraped | None) -> tuple[Panel, ...]:
+def _ingest(tempo: TempoMetrics, collector: CollectorMetrics | None) -> tuple[Panel, ...]:
     receiver = "receiver, transport"
     panels = [
         Panel(
@@ -76,11 +86,13 @@ def _ingest(tempo: TempoMetrics, collector: Scraped | None) -> tuple[Panel, ...]
             Panel(
                 title="Spans into the collector",
                 description="By receiver. More than into Tempo, for long: they wait in the queue, "
-                "are sampled out, or are lost.",
+                f"are sampled out, or are lost.{_tiers(collector)}",
                 unit="cps",
                 queries=(
                     Query(
-                        expr=_rate(collector, "otelcol_receiver_accepted_spans", receiver),
+                        expr=_rate_of(
+                            collector.first_tiers("otelcol_receiver_accepted_spans"), receiver
+                        ),
                         legend="{{receiver}} {{transport}}",
                     ),
                 ),
@@ -105,7 +117,7 @@ def _live_traces(tempo: TempoMetrics) -> Panel:
     )
 
 
-def _lost(tempo: TempoMetrics, collector: Scraped | None) -> tuple[Panel, ...]:
+def _lost(tempo: TempoMetrics, collector: CollectorMetrics | None) -> tuple[Panel, ...]:
     panels = [
         Panel(
             title="Refused by Tempo",
@@ -139,12 +151,13 @@ def _lost(tempo: TempoMetrics, collector: Scraped | None) -> tuple[Panel, ...]:
             Panel(
                 title="Refused by the collector",
                 description="Spans told back to the application, by receiver: no memory or no room "
-                "in the queue.",
+                f"in the queue.{_tiers(collector)}",
                 unit="cps",
                 queries=(
                     Query(
-                        expr=_rate(
-                            collector, "otelcol_receiver_refused_spans", "receiver, transport"
+                        expr=_rate_of(
+                            collector.first_tiers("otelcol_receiver_refused_spans"),
+                            "receiver, transport",
                         ),
                         legend="{{receiver}} {{transport}}",
                     ),
@@ -156,11 +169,17 @@ def _lost(tempo: TempoMetrics, collector: Scraped | None) -> tuple[Panel, ...]:
                 unit="cps",
                 queries=(
                     Query(
-                        expr=_rate(collector, "otelcol_exporter_enqueue_failed_spans", "exporter"),
+                        # What the gateway has no room for, the first tier keeps.
+                        expr=_rate_of(
+                            collector.first_tiers("otelcol_exporter_enqueue_failed_spans"),
+                            "exporter",
+                        ),
                         legend="{{exporter}} not queued",
                     ),
                     Query(
-                        expr=_rate(collector, "otelcol_exporter_send_failed_spans", "exporter"),
+                        expr=_rate(
+                            collector.scraped, "otelcol_exporter_send_failed_spans", "exporter"
+                        ),
                         legend="{{exporter}} not sent",
                     ),
                 ),
@@ -169,9 +188,12 @@ def _lost(tempo: TempoMetrics, collector: Scraped | None) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
-def _collector(collector: Scraped) -> tuple[Panel, ...]:
-    size = collector.series("otelcol_exporter_queue_size")
-    capacity = collector.series("otelcol_exporter_queue_capacity")
+def _collector(collector: CollectorMetrics) -> tuple[Panel, ...]:
+    scraped = collector.scraped
+    size = scraped.series("otelcol_exporter_queue_size")
+    capacity = scraped.series("otelcol_exporter_queue_capacity")
+    # Both tiers may call their exporter the same.
+    sender = "job, exporter" if collector.has_two_tiers else "exporter"
     return (
         Panel(
             title="Queue in use",
@@ -187,12 +209,12 @@ def _collector(collector: Scraped) -> tuple[Panel, ...]:
         ),
         Panel(
             title="Spans sent",
-            description="By exporter.",
+            description="By exporter, and by tier where there are two.",
             unit="cps",
             queries=(
                 Query(
-                    expr=_rate(collector, "otelcol_exporter_sent_spans", "exporter"),
-                    legend="{{exporter}}",
+                    expr=_rate(scraped, "otelcol_exporter_sent_spans", sender),
+                    legend="{{job}} {{exporter}}" if collector.has_two_tiers else "{{exporter}}",
                 ),
             ),
         ),
@@ -202,7 +224,7 @@ def _collector(collector: Scraped) -> tuple[Panel, ...]:
             unit="bytes",
             queries=(
                 Query(
-                    expr=f"max by (instance) ({collector.series('otelcol_process_memory_rss')})",
+                    expr=f"max by (instance) ({scraped.series('otelcol_process_memory_rss')})",
                     legend="{{instance}}",
                 ),
             ),

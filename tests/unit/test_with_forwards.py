@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import port_forward
-from ops import UserError, with_store
+from ops import UserError, with_forwards
 from sandbox import kubectl
 
 MINIO_IN_CLUSTER = (
@@ -26,15 +26,17 @@ ANSWERS = (
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of stack files, and a PATH with nothing on it but what a test puts there."""
-    monkeypatch.setattr(with_store, "ROOT", tmp_path)
+    monkeypatch.setattr(with_forwards, "ROOT", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
     return tmp_path
 
 
-def run(project: Path, stack_file: str, *command: str) -> int:
+def run(project: Path, stack_file: str, *command: str, destroys: bool = False) -> int:
     (project / "Pulumi.dev.yaml").write_text(stack_file, encoding="utf-8")
-    return with_store.run(argparse.Namespace(stack="dev", command=list(command)))
+    return with_forwards.run(
+        argparse.Namespace(stack="dev", destroys=destroys, command=list(command))
+    )
 
 
 def provide_kubectl(project: Path, script: str) -> None:
@@ -63,6 +65,31 @@ def test_a_store_outside_needs_no_kubectl_and_the_commands_exit_code_is_passed_o
     project: Path,
 ) -> None:
     assert run(project, MINIO_OUTSIDE, sys.executable, "-c", "raise SystemExit(7)") == 7
+
+
+@pytest.mark.parametrize("destroys", [False, True])
+def test_grafana_is_reached_by_a_destroy_as_well_and_the_store_is_not(
+    project: Path, port: int, destroys: bool
+) -> None:
+    provide_kubectl(
+        project,
+        f'echo "$@" >> "{project}/called"; exec "{sys.executable}" "{kubectl.__file__}" "$@"',
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        other = probe.getsockname()[1]
+    stack_file = MINIO_IN_CLUSTER.format(port=other) + (
+        "  tracing:grafana:\n"
+        f"    portForward: {{namespace: monitoring, resource: deployment/g, localPort: {port}}}\n"
+    )
+    command = (sys.executable, "-c", ANSWERS, str(port))
+    assert run(project, stack_file, *command, destroys=destroys) == 0
+    called = (project / "called").read_text("utf-8").splitlines()
+    grafanas = f"port-forward --namespace=monitoring --address=127.0.0.1 deployment/g {port}:80"
+    assert called[-1] == grafanas
+    assert len(called) == (1 if destroys else 2)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_what_kubectl_says_is_what_the_user_reads(project: Path, port: int) -> None:
@@ -95,7 +122,7 @@ def test_a_store_that_is_reached_but_not_well_is_told_from_one_that_is_not_reach
 
 def test_a_stack_that_is_not_there_is_named(project: Path) -> None:
     with pytest.raises(UserError, match=r"there is no Pulumi\.nowhere\.yaml"):
-        with_store.run(argparse.Namespace(stack="nowhere", command=["true"]))
+        with_forwards.run(argparse.Namespace(stack="nowhere", destroys=False, command=["true"]))
 
 
 def test_ctrl_c_leaves_the_command_the_time_to_end_in_good_order(project: Path) -> None:
@@ -113,10 +140,11 @@ def test_ctrl_c_leaves_the_command_the_time_to_end_in_good_order(project: Path) 
     )
     program = (
         "import argparse, pathlib, sys\n"
-        "from ops import with_store\n"
-        f"with_store.ROOT = pathlib.Path({str(project)!r})\n"
+        "from ops import with_forwards\n"
+        f"with_forwards.ROOT = pathlib.Path({str(project)!r})\n"
         f"command = [sys.executable, '-c', {command!r}]\n"
-        "sys.exit(with_store.run(argparse.Namespace(stack='dev', command=command)))\n"
+        "given = argparse.Namespace(stack='dev', destroys=False, command=command)\n"
+        "sys.exit(with_forwards.run(given))\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program],
