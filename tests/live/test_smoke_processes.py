@@ -26,7 +26,8 @@ from ops.stack_files import ROOT
 from tests.grafana_api import grafana
 from tests.live import processes
 from tests.live.needs import free_port
-from tests.live.processes import Process, Tempo
+from tests.live.process import Process
+from tests.live.processes import Tempo
 from tests.live.waiting import until
 
 BUCKET: Final = "tempo"
