@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,28 @@ def span_names_in_blocks(querier: str, trace_id: str) -> list[str] | None:
     """The same, of what is in blocks alone: by the API of a querier at a `host:port`."""
     found = _found(f"http://{querier}/querier/api/traces/{trace_id}?mode=blocks")
     return None if found is None else _names(found["trace"]["resourceSpans"])
+
+
+def services(tempo: str, trace_id: str) -> set[str] | None:
+    """The services that took part in a trace, by Tempo's query API; `None` if it is unknown."""
+    found = _found(f"http://{tempo}/api/traces/{trace_id}")
+    if found is None:
+        return None
+    return {
+        attribute["value"]["stringValue"]
+        for batch in found["batches"]
+        for attribute in batch["resource"]["attributes"]
+        if attribute["key"] == "service.name"
+    }
+
+
+def search(tempo: str, traceql: str) -> list[str]:
+    """The ids of traces that a search finds, in 32 digits."""
+    asked = urllib.parse.urlencode({"q": traceql})
+    found = _found(f"http://{tempo}/api/search?{asked}")
+    assert found is not None, traceql
+    # Tempo leaves out zeros at the beginning.
+    return [trace["traceID"].zfill(32) for trace in found.get("traces") or []]
 
 
 def _found(url: str) -> dict[str, Any] | None:
