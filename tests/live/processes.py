@@ -75,7 +75,14 @@ class Tempo:
         )
         ready = f"{self.url}/ready"
         command = ("tempo", f"-config.file={file}")
-        with running("tempo", self.directory, *command, ready=lambda: answers(ready)) as process:
+        with running(
+            "tempo",
+            self.directory,
+            *command,
+            ready=lambda: answers(ready),
+            # Asked to end, it would take its time to put in order what nobody reads again.
+            end=Process.kill,
+        ) as process:
             yield process
 
 

@@ -104,7 +104,7 @@ def test_the_status_of_vulture_says_whether_tempo_gives_back_what_it_took(
     assert run.returncode not in (0, 2), run.stdout
     assert "phase=read" in run.stdout
 
-    local_tempo.process.end()
+    local_tempo.process.kill()
     run = checked(vulture, local_tempo, local_tempo.query)
     assert run.returncode not in (0, 2), run.stdout
     assert "phase=write" in run.stdout
