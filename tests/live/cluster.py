@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import json
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from port_forward import PortForward, PortForwardError
+from tests.live.needs import free_port
+from tests.live.waiting import POLL_SECONDS
 
 COMMAND_TIMEOUT_SECONDS: Final = 120
 REQUEST_TIMEOUT_SECONDS: Final = 10
@@ -137,6 +140,36 @@ class Cluster:
         except PortForwardError as error:
             # What is waited for may be a pod that can be forwarded to.
             raise AssertionError(str(error)) from None
+
+    @contextlib.contextmanager
+    def kept_forward(self, address: Address) -> Iterator[str]:
+        """The same, at one `host:port` however often the pod behind it ends."""
+        port, over = free_port(), threading.Event()
+        command = self.command(
+            *("port-forward", f"--namespace={address.namespace}"),
+            *(f"service/{address.service}", f"{port}:{address.port}"),
+        )
+
+        def keep() -> None:
+            while not over.is_set():
+                forward = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+                while forward.poll() is None and not over.wait(POLL_SECONDS):
+                    pass
+                forward.terminate()
+                forward.wait()
+
+        keeping = threading.Thread(target=keep)
+        keeping.start()
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            over.set()
+            keeping.join()
 
 
 def owner(pod: dict[str, Any]) -> str | None:

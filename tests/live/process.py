@@ -39,6 +39,8 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # Ctrl-C is for the tests, which end it in good order.
+                start_new_session=True,
             )
 
     @property
@@ -46,11 +48,16 @@ class Process:
         """All that it wrote since it was first started in its directory."""
         return self._log.read_text("utf-8")
 
+    @property
+    def status(self) -> int | None:
+        """With what it ended; `None` while it runs."""
+        return self._running.poll()
+
     def until_ready(self, ready: Callable[[], bool]) -> None:
         """Wait until it is; fails at once, with its last words, if it ends instead."""
 
         def is_ready() -> bool:
-            if self._running.poll() is not None:
+            if self.status is not None:
                 # Not an assertion, which would be waited out.
                 pytest.fail(f"{self.name} ended: {self.said[-4000:]}")
             return ready()
