@@ -64,6 +64,21 @@ def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[F
         yield from unreadable("tracing:traefik.caFile", stack.traefik.ca_file)
 
 
+@rule("traefik", "collector")
+def _the_authority_is_asked_for(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    traefik, collector = stack.traefik, stack.collector
+    # Version 2 is told that it has no use for an authority at all.
+    if traefik is None or traefik.ca_file is None or traefik.version == 2:
+        return
+    if collector is None or collector.tls is None:
+        receiver = "Tempo" if collector is None else "the collector"
+        yield Finding(
+            "tracing:traefik.caFile",
+            f"has no effect: {receiver} takes spans in clear; remove it, or write "
+            "tracing:collector.tls",
+        )
+
+
 @rule("traefik")
 def _some_header_carries_the_trace(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     traefik = stack.traefik

@@ -6,9 +6,8 @@ import base64
 import contextlib
 import gzip
 import json
-import re
 import subprocess
-import tempfile
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tests.live.waiting import until
+from port_forward import PortForward, PortForwardError
+from tests.live.needs import free_port
+from tests.live.waiting import POLL_SECONDS
 
 COMMAND_TIMEOUT_SECONDS: Final = 120
 REQUEST_TIMEOUT_SECONDS: Final = 10
@@ -101,11 +102,15 @@ class Cluster:
         }
 
     def unready_pods(self, namespaces: Sequence[str]) -> list[str] | None:
-        """The pods that are not Ready; `None` where there are no pods at all."""
+        """The pods that are not Ready; `None` where there are no pods at all.
+
+        Those of Jobs left aside, which end.
+        """
         pods = [
             pod
             for namespace in namespaces
             for pod in self.objects("pods", f"--namespace={namespace}")
+            if owner(pod) != "Job"
         ]
         return [pod["metadata"]["name"] for pod in pods if not is_ready(pod)] if pods else None
 
@@ -128,29 +133,49 @@ class Cluster:
 
         Through the API server, so that the tests need no route into the cluster.
         """
-        target = resource or f"service/{address.service}"
+        forward = PortForward(remote_port=address.port, context=self.context, kubeconfig=None)
+        try:
+            with forward.held(address.namespace, resource or f"service/{address.service}") as port:
+                yield f"127.0.0.1:{port}"
+        except PortForwardError as error:
+            # What is waited for may be a pod that can be forwarded to.
+            raise AssertionError(str(error)) from None
+
+    @contextlib.contextmanager
+    def kept_forward(self, address: Address) -> Iterator[str]:
+        """The same, at one `host:port` however often the pod behind it ends."""
+        port, over = free_port(), threading.Event()
         command = self.command(
-            "port-forward", f"--namespace={address.namespace}", target, f":{address.port}"
+            *("port-forward", f"--namespace={address.namespace}"),
+            *(f"service/{address.service}", f"{port}:{address.port}"),
         )
-        # A file, not a pipe: a pipe's line can't be waited for with a deadline.
-        with tempfile.TemporaryFile("w+") as said:
-            forward = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
-            )
 
-            def local() -> str | None:
-                ended = forward.poll() is not None
-                said.seek(0)
-                text = said.read()
-                assert not ended, f"kubectl port-forward ended: {text}"
-                found = re.search(r"Forwarding from (127\.0\.0\.1:\d+)", text)
-                return found and found[1]
-
-            try:
-                yield until(f"a forward to {target}", 30, local)
-            finally:
+        def keep() -> None:
+            while not over.is_set():
+                forward = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+                while forward.poll() is None and not over.wait(POLL_SECONDS):
+                    pass
                 forward.terminate()
-                forward.wait(timeout=10)
+                forward.wait()
+
+        keeping = threading.Thread(target=keep)
+        keeping.start()
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            over.set()
+            keeping.join()
+
+
+def owner(pod: dict[str, Any]) -> str | None:
+    """The kind of what made a pod."""
+    owners = pod["metadata"].get("ownerReferences") or []
+    return owners[0]["kind"] if owners else None
 
 
 def is_ready(pod: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from tests.live.needs import (
     Missing,
     Needs,
     find,
+    find_breaker,
     find_browser,
     find_charts,
     find_kafka_image,
@@ -21,6 +22,7 @@ from tests.live.needs import (
 FIGURES = pytest.StashKey[Figures]()
 FINDERS: dict[str, Callable[[], object]] = {
     "needs": find,
+    "breaker": find_breaker,
     "charts": find_charts,
     "browser": find_browser,
     "kafka_image": find_kafka_image,
@@ -61,6 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def needs() -> Needs:
     """What the tier runs on; without it what uses it is skipped."""
     return find()
+
+
+@pytest.fixture(scope="session")
+def breaker() -> Path:
+    """A program that breaks the cluster; without it what needs that is skipped."""
+    return find_breaker()
 
 
 @pytest.fixture(scope="session")

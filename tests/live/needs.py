@@ -27,6 +27,7 @@ WITHOUT: Final = "TRACING_LIVE_WITHOUT"
 KAFKA_IMAGE: Final = "TRACING_KAFKA_IMAGE"
 OTELCOL: Final = "TRACING_OTELCOL"
 TEMPO: Final = "TRACING_TEMPO"
+BREAKER: Final = "TRACING_FAULTS"
 
 
 class Missing(Exception):
@@ -69,6 +70,14 @@ def find_kafka_image() -> str:
             f"{KAFKA_IMAGE}"
         )
     return image
+
+
+def find_breaker() -> Path:
+    """The program that does to a cluster what no API of it can; raises Missing."""
+    found = shutil.which(os.environ.get(BREAKER) or "")
+    if found is None:
+        raise Missing(f"faults: name a program that breaks the cluster in {BREAKER}")
+    return Path(found).resolve()
 
 
 def find_program(name: str, variable: str) -> Path:

@@ -33,10 +33,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 )
 
 from ops.registrations import record
+from tests.live import process
 from tests.live.needs import free_port
+from tests.live.process import Process, answers
 from tests.live.waiting import until
 
-START_SECONDS: Final = 60
 SEND_SECONDS: Final = 120
 
 NO_PROXY: Final = [("grpc.enable_http_proxy", 0), ("grpc.max_reconnect_backoff_ms", 500)]
@@ -87,7 +88,7 @@ def refused(program: Path, configuration: dict[str, Any], directory: Path) -> st
     return "" if done.returncode == 0 else done.stderr + done.stdout
 
 
-class Process:
+class Pod:
     """One pod of a tier, as a process that can be killed and started again on its volume."""
 
     def __init__(
@@ -100,7 +101,7 @@ class Process:
     ) -> None:
         self._program, self._directory = program, directory
         self._variables = variables or {}
-        self._running: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         directory.mkdir(parents=True, exist_ok=True)
         self.configuration = copy.deepcopy(configuration)
         self.ports: dict[str, int] = {}
@@ -141,33 +142,26 @@ class Process:
     @property
     def log(self) -> str:
         """All it has logged since it was first started."""
-        return (self._directory / "log").read_text(encoding="utf-8")
+        assert self._process is not None
+        return self._process.said
 
     def start(self) -> None:
         """Start it, and wait until its health check is content."""
         file = self._directory / "config.yaml"
         file.write_text(yaml.safe_dump(self.configuration), encoding="utf-8")
-        with (self._directory / "log").open("ab") as log:
-            self._running = subprocess.Popen(
-                [self._program, "--config", file],
-                env=environment(self._directory.name) | self._variables,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        until(f"{self._directory.name} is healthy", START_SECONDS, self._healthy)
-
-    def _healthy(self) -> bool:
-        assert self._running is not None
-        if self._running.poll() is not None:
-            raise RuntimeError(f"the collector ended:\n{self.log[-4000:]}")
-        return get(self.ports["health"], "/") is not None
+        self._process = Process(
+            self._directory.name,
+            self._directory,
+            *(self._program, "--config", file),
+            environment=environment(self._directory.name) | self._variables,
+        )
+        health = f"http://127.0.0.1:{self.ports['health']}/"
+        self._process.until_ready(lambda: answers(health))
 
     def kill(self) -> None:
         """End it as the kernel does, without a word (SIGKILL)."""
-        assert self._running is not None
-        self._running.kill()
-        self._running.wait()
+        assert self._process is not None
+        self._process.kill()
 
     def metric(self, name: str) -> float:
         """One of its own metrics, summed over all labels; 0 if it has none of that name."""
@@ -228,32 +222,30 @@ class Tempo:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """While the block runs, so does it."""
-        with (self._directory / "log").open("ab") as log:
-            process = subprocess.Popen(
-                [self._program, f"-config.file={self._directory / 'config.yaml'}"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            until("Tempo is ready", START_SECONDS, lambda: get(self._http, "/ready"))
+        ready = f"http://127.0.0.1:{self._http}/ready"
+        command = (self._program, f"-config.file={self._directory / 'config.yaml'}")
+        with process.running(
+            "tempo",
+            self._directory,
+            *command,
+            ready=lambda: answers(ready),
+            # It would take minutes to put in order what nobody reads again.
+            end=Process.kill,
+        ):
             yield
-        finally:
-            process.kill()
-            process.wait()
 
 
 @contextlib.contextmanager
-def running(*processes: Process) -> Iterator[None]:
+def running(*pods: Pod) -> Iterator[None]:
     """While the block runs, so do these; ended afterwards, however it went."""
     try:
-        for process in processes:
-            process.start()
+        for pod in pods:
+            pod.start()
         yield
     finally:
-        for process in processes:
+        for pod in pods:
             with contextlib.suppress(AssertionError):
-                process.kill()
+                pod.kill()
 
 
 class Sink(TraceServiceServicer):

@@ -3,81 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import pytest
 import yaml
 
-from tests.live.cluster import request
 from tests.live.needs import free_port
-from tests.live.waiting import until
-
-START_SECONDS: Final = 120
-
-
-@dataclass
-class Process:
-    """A program that runs until it is ended."""
-
-    name: str
-    running: subprocess.Popen[bytes]
-    log: Path
-
-    def end(self) -> None:
-        """End it; nothing if it has ended."""
-        if self.running.poll() is None:
-            self.running.terminate()
-            try:
-                self.running.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                self.running.kill()
-                self.running.wait()
+from tests.live.process import Process, answers, running
 
 
 def missing(*programs: str) -> str | None:
     """Why nothing can run here; `None` if all programs are on PATH."""
     absent = [program for program in programs if shutil.which(program) is None]
     return f"needs {' and '.join(absent)} on PATH" if absent else None
-
-
-@contextlib.contextmanager
-def running(
-    name: str, directory: Path, *command: str, ready: Callable[[], bool]
-) -> Iterator[Process]:
-    """A program, once it is ready; ended afterwards."""
-    log = directory / f"{name}.log"
-    with log.open("wb") as said:
-        started = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, cwd=directory
-        )
-    process = Process(name, started, log)
-
-    def is_ready() -> bool:
-        if started.poll() is not None:
-            # Not an assertion, which would be waited out.
-            pytest.fail(f"{name} ended: {log.read_text('utf-8')[-2000:]}")
-        return ready()
-
-    try:
-        until(f"{name} is ready", START_SECONDS, is_ready)
-        yield process
-    finally:
-        process.end()
-
-
-def answers(url: str) -> bool:
-    """Whether a URL answers 200."""
-    try:
-        status, body = request(url)
-    except OSError as error:
-        raise AssertionError(f"{url}: {error}") from None
-    assert status == 200, f"{url}: {status} {body[:200]!r}"
-    return True
 
 
 def config(directory: Path, name: str, content: dict[str, Any]) -> str:
@@ -133,7 +75,14 @@ class Tempo:
         )
         ready = f"{self.url}/ready"
         command = ("tempo", f"-config.file={file}")
-        with running("tempo", self.directory, *command, ready=lambda: answers(ready)) as process:
+        with running(
+            "tempo",
+            self.directory,
+            *command,
+            ready=lambda: answers(ready),
+            # Asked to end, it would take its time to put in order what nobody reads again.
+            end=Process.kill,
+        ) as process:
             yield process
 
 
@@ -297,8 +246,13 @@ def minio(directory: Path, user: str, password: str, port: int) -> Iterator[Proc
     """A MinIO on a local port, once it answers."""
     data = directory / "minio"
     data.mkdir(exist_ok=True)
-    env = ("env", f"MINIO_ROOT_USER={user}", f"MINIO_ROOT_PASSWORD={password}", "MINIO_BROWSER=off")
-    command = (*env, "minio", "server", f"--address=127.0.0.1:{port}", str(data))
+    root = {"MINIO_ROOT_USER": user, "MINIO_ROOT_PASSWORD": password, "MINIO_BROWSER": "off"}
     health = f"http://127.0.0.1:{port}/minio/health/cluster"
-    with running("minio", directory, *command, ready=lambda: answers(health)) as process:
+    with running(
+        "minio",
+        directory,
+        *("minio", "server", f"--address=127.0.0.1:{port}", str(data)),
+        ready=lambda: answers(health),
+        environment={**os.environ, **root},
+    ) as process:
         yield process

@@ -22,9 +22,12 @@ from ops.stack_files import ROOT
 from sandbox import Result
 from sandbox.result import steps_of
 from tests.live.needs import Needs
+from tests.live.process import Process
 
 TIMEOUT_SECONDS: Final = 1200
 GRACE_SECONDS: Final = 120
+EVENT_SECONDS: Final = 0.01
+"""Short: some operations are done in no time."""
 
 # Dotted names are the tools' own (.git, .venv, caches); archives are linked in, not copied.
 _LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "charts", "tests", "*.tgz")
@@ -103,8 +106,7 @@ class Project:
 
     def resources(self) -> list[dict[str, Any]]:
         """The resources in the state, secrets encrypted."""
-        exported = json.loads(self.run("stack", "export", "--stack", self.stack))
-        return exported["deployment"].get("resources") or []
+        return self.deployment().get("resources") or []
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs; what is secret reads `[secret]`."""
@@ -134,6 +136,56 @@ class Project:
             yield
         finally:
             self.stack_file.write_text(before, "utf-8")
+
+    def disturbed(
+        self,
+        operation: str,
+        at: Callable[[dict[str, Any]], bool],
+        act: Callable[[Process], None],
+    ) -> tuple[str, bool]:
+        """An operation, and what is done to its engine or beside it at the first event that is as
+        asked for: what it said, and whether it succeeded.
+
+        Fails if there is no such event.
+        """
+        log = self._logs / f"disturbed-{time.monotonic_ns()}.json"
+        log.touch()
+        engine = Process(
+            log.stem,
+            self._logs,
+            *(self._needs.pulumi, operation, "--yes", "--skip-preview", f"--cwd={self.directory}"),
+            *(f"--stack={self.stack}", f"--event-log={log}", "--non-interactive", "--color=never"),
+            environment=self._environment(),
+        )
+        acted = False
+        try:
+            for event in _followed(log, engine):
+                if not acted and at(event):
+                    act(engine)
+                    acted = True
+        finally:
+            engine.kill()
+        assert acted, f"no such event: {engine.said}"
+        return engine.said, engine.status == 0
+
+    def recover(self) -> str:
+        """What docs/operations.md has before the next update, after one that was killed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "ops", "recover", f"--stack={self.stack}", "--yes"],
+            cwd=self.directory,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def deployment(self) -> dict[str, Any]:
+        """The state, secrets encrypted."""
+        return json.loads(self.run("stack", "export", "--stack", self.stack))["deployment"]
 
     def unlock(self) -> None:
         """Take away the lock that an update which was killed leaves."""
@@ -225,3 +277,19 @@ class Project:
             # No virtual environment: the language host then takes the `python` on PATH.
             del options["virtualenv"]
         file.write_text(yaml.safe_dump(project), "utf-8")
+
+
+def _followed(log: Path, engine: Process) -> Iterator[dict[str, Any]]:
+    """The events of an operation, as its engine writes them, until that ends."""
+    with log.open(encoding="utf-8") as written:
+        line = ""
+        while True:
+            ended = engine.status is not None
+            line += written.readline()
+            if line.endswith("\n"):
+                yield json.loads(line)
+                line = ""
+            elif ended:
+                return
+            else:
+                time.sleep(EVENT_SECONDS)

@@ -9,7 +9,6 @@ import os
 import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +26,9 @@ from components.minio_server import S3_PORT
 from config import MinioConfig, StackConfig
 from tests.live.cluster import REQUEST_TIMEOUT_SECONDS, Address, Cluster
 from tests.live.needs import Missing, free_port
-from tests.live.waiting import until
+from tests.live.process import running
 
 HOST: Final = "TRACING_LIVE_HOST"
-SERVER_SECONDS: Final = 60
 
 
 @dataclass(frozen=True)
@@ -210,26 +208,16 @@ def on_this_machine(
         "MINIO_ROOT_PASSWORD": root.secret,
         "MINIO_SITE_REGION": region,
     }
-    log = directory / "log"
-    with log.open("w") as said:
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said
-        )
     server = Server(endpoint=endpoint, region=region, ca_file=ca_file)
 
     def ready() -> bool:
-        assert process.poll() is None, log.read_text("utf-8")
         try:
             return server.health("cluster") == 200
         except urllib3.exceptions.HTTPError as error:
             raise AssertionError(str(error)) from None
 
-    try:
-        until("the server is ready", SERVER_SECONDS, ready)
+    with running("minio", directory, *command, ready=ready, environment=environment):
         yield server
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def host_of_the_cluster(cluster: Cluster) -> str:

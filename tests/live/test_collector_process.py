@@ -28,7 +28,7 @@ from tests.live.needs import free_port
 from tests.live.otelcol import (
     FIRST,
     GATEWAY,
-    Process,
+    Pod,
     Prometheus,
     Sender,
     Sink,
@@ -166,12 +166,12 @@ def test_no_acknowledged_span_is_lost_when_tempo_is_down_and_the_collector_kille
 ) -> None:
     tiers = configurations(settings)
     gateway = [
-        Process(otelcol, tiers[tier], tmp_path / "gateway", [sink.address])
+        Pod(otelcol, tiers[tier], tmp_path / "gateway", [sink.address])
         for tier in tiers
         if tier == GATEWAY
     ]
     exports_to = gateway[0].grpc if gateway else sink.address
-    first = Process(otelcol, tiers[FIRST], tmp_path / "first", [exports_to])
+    first = Pod(otelcol, tiers[FIRST], tmp_path / "first", [exports_to])
     make = Spans()
     requests = [
         request_of("shop", [make.span(make.trace_id()) for _ in range(100)])
@@ -211,7 +211,7 @@ def test_a_full_queue_refuses_and_keeps_what_it_took(
     configuration = configurations({})[FIRST]
     queue = configuration["exporters"]["otlp_grpc"]["sending_queue"]
     queue["queue_size"] = 600_000
-    pod = Process(otelcol, configuration, tmp_path / "first", [sink.address])
+    pod = Pod(otelcol, configuration, tmp_path / "first", [sink.address])
     make = Spans()
     requests = [
         request_of("shop", [make.span(make.trace_id()) for _ in range(100)]) for _ in range(200)
@@ -231,7 +231,7 @@ def test_what_tempo_refuses_for_a_limit_arrives_later(
 ) -> None:
     limits = {"rateMbPerSecond": 1, "burstMb": 4, "maxLiveTraces": 0}
     tempo = Tempo(tempo_program, tmp_path / "tempo", {"limits": limits})
-    pod = Process(otelcol, configurations({})[FIRST], tmp_path / "first", [tempo.otlp])
+    pod = Pod(otelcol, configurations({})[FIRST], tmp_path / "first", [tempo.otlp])
     make = Spans()
     # 12 MB, which takes Tempo some eight seconds at its limit.
     filler = [attribute("filler", "x" * 1000)]
@@ -255,7 +255,7 @@ def test_tempo_keeps_all_of_what_waited_for_it(
     otelcol: Path, tempo_program: Path, tmp_path: Path
 ) -> None:
     tempo = Tempo(tempo_program, tmp_path / "tempo", {})
-    pod = Process(otelcol, configurations({})[FIRST], tmp_path / "first", [tempo.otlp])
+    pod = Pod(otelcol, configurations({})[FIRST], tmp_path / "first", [tempo.otlp])
     make = Spans()
     # More traces at once than Tempo takes by default.
     requests = [
@@ -284,7 +284,7 @@ def test_credentials_do_not_pass_wherever_they_are(
     }
     [configuration] = configurations(settings).values()
     given = variables(settings)
-    pod = Process(otelcol, configuration, tmp_path / "first", [sink.address], given)
+    pod = Pod(otelcol, configuration, tmp_path / "first", [sink.address], given)
     secret = "canary-2f7c"
     names = [
         "authorization",
@@ -346,7 +346,7 @@ def test_tail_sampling_keeps_errors_slow_ones_and_a_part_of_the_rest(
         }
     }
     [configuration] = configurations(settings).values()
-    pod = Process(otelcol, configuration, tmp_path / "first", [sink.address])
+    pod = Pod(otelcol, configuration, tmp_path / "first", [sink.address])
     make = Spans()
     kinds: dict[bytes, str] = {}
     requests = []
@@ -400,7 +400,7 @@ def test_head_sampling_keeps_a_part_and_all_spans_of_it(
 ) -> None:
     settings = {"sampling": {"type": "probabilistic", "sampleRate": 0.25}}
     [configuration] = configurations(settings).values()
-    pod = Process(otelcol, configuration, tmp_path / "first", [sink.address])
+    pod = Pod(otelcol, configuration, tmp_path / "first", [sink.address])
     make = Spans()
     traces = [make.trace_id() for _ in range(TRACES)]
     requests = [request_of(name, [make.span(t) for t in traces]) for name in ("shop", "stock")]
@@ -457,7 +457,7 @@ def test_spans_are_counted_before_sampling_and_names_without_end_are_limited(
     for connector in configuration["connectors"].values():
         if connector:
             connector["metrics_flush_interval"] = "1s"
-    pod = Process(otelcol, configuration, tmp_path / "first", [sink.address])
+    pod = Pod(otelcol, configuration, tmp_path / "first", [sink.address])
     make = Spans()
     requests = []
     for number in range(500):
@@ -493,7 +493,7 @@ def test_the_two_sides_of_a_request_are_an_edge_of_the_graph(
     configuration["exporters"]["prometheus"] = {"endpoint": f"127.0.0.1:{port}"}
     configuration["service"]["pipelines"]["metrics"]["exporters"].append("prometheus")
     configuration["connectors"]["service_graph"]["metrics_flush_interval"] = "1s"
-    pod = Process(otelcol, configuration, tmp_path / "first", [sink.address])
+    pod = Pod(otelcol, configuration, tmp_path / "first", [sink.address])
     make = Spans()
     client = make.span(make.trace_id())
     client.kind = Span.SPAN_KIND_CLIENT
@@ -525,7 +525,7 @@ def test_a_sender_needs_a_certificate_where_it_is_asked_for(
     for server in configuration["receivers"]["otlp"]["protocols"].values():
         for key in ("cert_file", "key_file", "client_ca_file"):
             server["tls"][key] = str(tmp_path / Path(server["tls"][key]).name)
-    pod = Process(otelcol, configuration, tmp_path / "first", [sink.address])
+    pod = Pod(otelcol, configuration, tmp_path / "first", [sink.address])
     make = Spans()
     request = request_of("shop", [make.span(make.trace_id())])
     root = authority.cert_pem.bytes()
@@ -553,11 +553,11 @@ def test_all_spans_of_a_trace_come_to_one_pod_of_the_gateway(
     # One for each pod of the gateway, to see which spans it had.
     sinks = [Sink(), Sink()]
     gateway = [
-        Process(otelcol, tiers[GATEWAY], tmp_path / f"gateway-{number}", [sink.address])
+        Pod(otelcol, tiers[GATEWAY], tmp_path / f"gateway-{number}", [sink.address])
         for number, sink in enumerate(sinks)
     ]
     first = [
-        Process(otelcol, tiers[FIRST], tmp_path / f"first-{n}", [pod.grpc for pod in gateway])
+        Pod(otelcol, tiers[FIRST], tmp_path / f"first-{n}", [pod.grpc for pod in gateway])
         for n in range(2)
     ]
     make = Spans()
@@ -595,8 +595,8 @@ def test_what_a_gateway_pod_does_not_take_goes_to_the_other_one(
     otelcol: Path, tmp_path: Path, sink: Sink
 ) -> None:
     tiers = configurations(BY_TRACE | {"gateway": {"replicas": 2}})
-    there = Process(otelcol, tiers[GATEWAY], tmp_path / "gateway", [sink.address])
-    first = Process(otelcol, tiers[FIRST], tmp_path / "first", [there.grpc, "127.0.0.1:1"])
+    there = Pod(otelcol, tiers[GATEWAY], tmp_path / "gateway", [sink.address])
+    first = Pod(otelcol, tiers[FIRST], tmp_path / "first", [there.grpc, "127.0.0.1:1"])
     make = Spans()
     requests = [request_of("shop", [make.span(make.trace_id()) for _ in range(100)])]
     sink.up()

@@ -23,7 +23,8 @@ from components.values.vulture import cron_job_spec
 from config.vulture import VultureConfig
 from tests.live.cluster import request
 from tests.live.needs import free_port
-from tests.live.processes import Process, Tempo, answers, missing, running
+from tests.live.process import Process, answers, running
+from tests.live.processes import Tempo, missing
 from tests.live.traces import span_names
 from tests.live.waiting import until
 
@@ -103,7 +104,7 @@ def test_the_status_of_vulture_says_whether_tempo_gives_back_what_it_took(
     assert run.returncode not in (0, 2), run.stdout
     assert "phase=read" in run.stdout
 
-    local_tempo.process.end()
+    local_tempo.process.kill()
     run = checked(vulture, local_tempo, local_tempo.query)
     assert run.returncode not in (0, 2), run.stdout
     assert "phase=write" in run.stdout
@@ -145,9 +146,9 @@ def test_a_span_of_opencensus_comes_through_the_bridge_to_tempo(
     arguments = ["--config=env:BRIDGE_CONFIG"]
     subprocess.run([bridge, "validate", *arguments], env=env, check=True, timeout=60)
     trace = bytes(range(16))
-    command = ("env", *(f"{name}={value}" for name, value in env.items()), bridge, *arguments)
     url = f"http://{HERE}:{health}"
-    with running("bridge", tmp_path, *command, ready=lambda: answers(url)):
+    command = (bridge, *arguments)
+    with running("bridge", tmp_path, *command, ready=lambda: answers(url), environment=env):
         status, body = request(
             f"http://{HERE}:{port}/v1/trace",
             method="POST",

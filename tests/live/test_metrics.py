@@ -13,11 +13,11 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,10 +30,10 @@ from components.collector import SPAN_METRICS as COLLECTORS
 from components.tempo import SPAN_METRICS as TEMPOS
 from components.values.minio import METRICS_PATH
 from tests.live.needs import free_port
+from tests.live.process import Process, answers, running
 from tests.live.waiting import until
 from tests.unit.platforms import PLATFORMS, expressions, metrics_of, recorded
 
-START_SECONDS: Final = 90
 APPEAR_SECONDS: Final = 120
 
 PROGRAMS: Final = {
@@ -112,26 +112,6 @@ def exposed(url: str) -> Exposed:
             names = re.findall(r'(\w+)="(?:[^"\\]|\\.)*"', inside)
             labels.setdefault(name.split(" ")[0], set()).update(names)
     return labels
-
-
-@contextlib.contextmanager
-def process(directory: Path, *command: str, **variables: str) -> Iterator[None]:
-    """While the block runs, so does the program."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "log").open("wb") as log:
-        running = subprocess.Popen(
-            command,
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=os.environ | variables,
-        )
-    try:
-        yield
-    finally:
-        running.kill()
-        running.wait()
 
 
 class Tempo:
@@ -270,36 +250,41 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
         encoding="utf-8",
     )
     with contextlib.ExitStack() as stack:
+        variables = {
+            "MINIO_ROOT_USER": "admin",
+            "MINIO_ROOT_PASSWORD": "password",
+            "MINIO_PROMETHEUS_AUTH_TYPE": "public",
+        }
+        minio = f"http://127.0.0.1:{store}"
         stack.enter_context(
-            process(
+            running(
+                "minio",
                 root / "minio",
                 found("minio") or "",
                 *("server", str(root / "data"), "--address", f"127.0.0.1:{store}"),
-                MINIO_ROOT_USER="admin",
-                MINIO_ROOT_PASSWORD="password",
-                MINIO_PROMETHEUS_AUTH_TYPE="public",
+                ready=lambda: answers(f"{minio}/minio/health/ready"),
+                environment=os.environ | variables,
             )
-        )
-        minio = f"http://127.0.0.1:{store}"
-        until(
-            "MinIO answers",
-            START_SECONDS,
-            lambda: fetched(f"{minio}/minio/health/ready") is not None,
         )
         Minio(f"127.0.0.1:{store}", "admin", "password", secure=False).make_bucket("traces")
-        for tempo in tempos.values():
-            stack.enter_context(process(tempo.directory, *tempo.command()))
         for name, tempo in tempos.items():
-            until(f"{name} is ready", START_SECONDS, lambda t=tempo: fetched(f"{t.address}/ready"))
-        stack.enter_context(
-            process(
-                root / "collector", found("otelcol-contrib") or "", "--config", str(configuration)
+            stack.enter_context(
+                running(
+                    name,
+                    tempo.directory,
+                    *tempo.command(),
+                    ready=lambda t=tempo: answers(f"{t.address}/ready"),
+                    end=Process.kill,
+                )
             )
-        )
-        until(
-            "the collector takes spans",
-            START_SECONDS,
-            lambda: fetched(f"http://127.0.0.1:{otlp}/v1/traces", request_of_two_services()),
+        takes = partial(fetched, f"http://127.0.0.1:{otlp}/v1/traces", request_of_two_services())
+        stack.enter_context(
+            running(
+                "collector",
+                root / "collector",
+                *(found("otelcol-contrib") or "", "--config", str(configuration)),
+                ready=lambda: takes() is not None,
+            )
         )
 
         def under_traffic(ask: Callable[[], Exposed]) -> Callable[[], Exposed]:

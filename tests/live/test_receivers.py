@@ -9,8 +9,6 @@ from __future__ import annotations
 import secrets
 import shutil
 import socket
-import subprocess
-import urllib.error
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -23,11 +21,12 @@ import yaml
 from components.values.tempo_monolithic import JAEGER
 from ops.registrations import record
 from ops.stack_files import settings as settings_of
-from tests.live.cluster import REQUEST_TIMEOUT_SECONDS, Address, Cluster, request
+from tests.live.cluster import REQUEST_TIMEOUT_SECONDS, Address, Cluster
 from tests.live.figures import Figures
 from tests.live.needs import Needs, free_port
 from tests.live.other_protocols import TCP, UDP
 from tests.live.platform import PODS_SECONDS, TRACE_SECONDS, Platform, applied, small_store
+from tests.live.process import Process, answers, running
 from tests.live.traces import span_names
 from tests.live.waiting import until
 
@@ -35,7 +34,6 @@ PROTOCOLS = {**TCP, **UDP}
 RECEIVERS = ["otlpGrpc", "otlpHttp", *PROTOCOLS]
 PORTS = {"zipkin": 9411} | {receiver: port for receiver, (_, port) in JAEGER.items()}
 STACK = "monolithic"
-START_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -48,31 +46,15 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     configuration, addresses = _on_this_machine(directory)
     file = directory / "tempo.yaml"
     file.write_text(yaml.safe_dump(configuration), "utf-8")
-    log = directory / "log"
-    with log.open("w") as said:
-        tempo = subprocess.Popen(
-            [program, f"-config.file={file}"],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-        )
-
-    def ready() -> bool:
-        assert tempo.poll() is None, log.read_text("utf-8")
-        try:
-            status, body = request(f"http://{addresses['api']}/ready")
-        except urllib.error.URLError as error:
-            raise AssertionError(str(error)) from None
-        assert status == 200, body
-        return True
-
-    try:
-        until("Tempo is ready", START_SECONDS, ready)
+    with running(
+        "tempo",
+        directory,
+        *(program, f"-config.file={file}"),
+        ready=lambda: answers(f"http://{addresses['api']}/ready"),
+        # Not asked to end: it would take minutes to put in order what nobody reads again.
+        end=Process.kill,
+    ):
         yield addresses
-    finally:
-        # Not terminated: it would take minutes to put in order what nobody reads again.
-        tempo.kill()
-        tempo.wait(timeout=30)
 
 
 def _on_this_machine(directory: Path) -> tuple[dict[str, Any], dict[str, str]]:

@@ -19,6 +19,7 @@ import pytest
 from components.object_store import SECRET_KEY_VARIABLE
 from sandbox import Sandbox
 from tests.live.cluster import Cluster
+from tests.live.faults import scaled_to_0
 from tests.live.figures import Figures
 from tests.live.needs import STACK, Needs, free_port
 from tests.live.platform import PODS_SECONDS, Platform
@@ -80,28 +81,6 @@ def test_a_trace_goes_all_the_way(platform: Platform, figures: Figures) -> None:
 
 
 # Each hop broken, and put back
-
-
-@contextmanager
-def scaled_to_0(platform: Platform, namespace: str, workload: str) -> Iterator[None]:
-    """A workload without pods, for a while."""
-    run = partial(platform.cluster.run, f"--namespace={namespace}")
-    before = run("get", workload, "--output=jsonpath={.spec.replicas}")
-    selector = json.loads(run("get", workload, "--output=json"))["spec"]["selector"]["matchLabels"]
-    labels = ",".join(f"{key}={value}" for key, value in selector.items())
-    run("scale", workload, "--replicas=0")
-
-    def none_left() -> bool:
-        return not platform.cluster.objects(
-            "pods", f"--namespace={namespace}", f"--selector={labels}"
-        )
-
-    try:
-        until(f"{workload} has no pods", PODS_SECONDS, none_left)
-        yield
-    finally:
-        run("scale", workload, f"--replicas={before}")
-        until("every pod is ready", PODS_SECONDS, platform.pods_are_ready)
 
 
 @contextmanager

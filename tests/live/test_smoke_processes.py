@@ -26,7 +26,8 @@ from ops.stack_files import ROOT
 from tests.grafana_api import grafana
 from tests.live import processes
 from tests.live.needs import free_port
-from tests.live.processes import Process, Tempo
+from tests.live.process import Process
+from tests.live.processes import Tempo
 from tests.live.waiting import until
 
 BUCKET: Final = "tempo"
@@ -139,7 +140,7 @@ def test_each_program_that_is_stopped_fails_its_own_hop(chain: Chain) -> None:
     assert (code, failed(report)["name"]) == (1, "store")
     assert "failed to write a block to the store" in failed(report)["detail"]
 
-    chain.tempo_process.end()
+    chain.tempo_process.kill()
     code, report = smoke(*chain.addresses, "--timeout=5")
     assert (code, failed(report)["name"]) == (1, "tempo-id")
     assert failed(report)["causes"][0] == {

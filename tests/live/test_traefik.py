@@ -200,7 +200,7 @@ def test_the_id_that_loki_reads_in_the_log_is_the_spans(form: str, tmp_path: Pat
     # Dropped headers are in neither, kept ones in the log.
     assert json.loads(line)["request_X-Kept"] == KEPT
     assert behind["authorization"] == f"Bearer {TOKEN}"
-    everything = run.process.output.read_text(encoding="utf-8") + str(run.sink.spans)
+    everything = run.process.running.said + str(run.sink.spans)
     assert TOKEN not in everything
     assert COOKIE not in everything
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import time
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -80,12 +82,63 @@ def span_names_in_blocks(querier: str, trace_id: str) -> list[str] | None:
     return None if found is None else _names(found["trace"]["resourceSpans"])
 
 
+def span_ids(tempo: str, trace_id: str) -> set[bytes]:
+    """The ids of a trace's spans, by Tempo's query API; none if it is unknown."""
+    found = _found(f"http://{tempo}/api/traces/{trace_id}")
+    return _ids([] if found is None else found["batches"])
+
+
+def span_ids_in_blocks(querier: str, trace_id: str) -> set[bytes]:
+    """The same, of what is in blocks alone: by the API of a querier at a `host:port`."""
+    found = _found(f"http://{querier}/querier/api/traces/{trace_id}?mode=blocks")
+    return _ids([] if found is None else found["trace"]["resourceSpans"])
+
+
+def participants(tempo: str, trace_id: str) -> set[str] | None:
+    """Who took part in a trace, by Tempo's query API: the services, and what servers were asked
+    for (their spans' names); `None` if it is unknown."""
+    found = _found(f"http://{tempo}/api/traces/{trace_id}")
+    if found is None:
+        return None
+    services = {
+        attribute["value"]["stringValue"]
+        for resource in found["batches"]
+        for attribute in resource["resource"]["attributes"]
+        if attribute["key"] == "service.name"
+    }
+    return services | {
+        span["name"]
+        for resource in found["batches"]
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+        if span["kind"] == "SPAN_KIND_SERVER"
+    }
+
+
+def search(tempo: str, traceql: str) -> list[str]:
+    """The ids of traces that a search finds, in 32 digits."""
+    asked = urllib.parse.urlencode({"q": traceql})
+    found = _found(f"http://{tempo}/api/search?{asked}")
+    assert found is not None, traceql
+    # Tempo leaves out zeros at the beginning.
+    return [trace["traceID"].zfill(32) for trace in found.get("traces") or []]
+
+
 def _found(url: str) -> dict[str, Any] | None:
     status, body = request(url, headers={"Accept": "application/json"})
     if status == 404:
         return None
     assert status == 200, f"{status} {body.decode(errors='replace')}"
     return json.loads(body)
+
+
+def _ids(resource_spans: list[dict[str, Any]]) -> set[bytes]:
+    return {
+        base64.b64decode(span["spanId"])
+        for resource in resource_spans
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+    }
 
 
 def _names(resource_spans: list[dict[str, Any]]) -> list[str]:

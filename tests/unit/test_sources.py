@@ -32,6 +32,8 @@ from ops.registrations import Recorded, record
 
 ZIPKIN = {"receivers": ["otlpGrpc", "otlpHttp", "zipkin"]}
 TRAEFIK_2 = {"version": 2, "install": "values"}
+CA = "examples/private-ca/ca.pem"
+TLS = {"secretName": "collector-tls"}
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a Traefik of no such version": (
@@ -77,16 +79,26 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "Traefik 2 with an authority": (
         {
-            "tracing:traefik": TRAEFIK_2 | {"caFile": "examples/private-ca/ca.pem"},
+            "tracing:traefik": TRAEFIK_2 | {"caFile": CA},
             "tracing:collector": ZIPKIN,
         },
         "tracing:traefik.caFile",
         "can't be told to Traefik 2",
     ),
     "an authority that is not there": (
-        {"tracing:traefik": {"caFile": "no/such.pem"}},
+        {"tracing:traefik": {"caFile": "no/such.pem"}, "tracing:collector": {"tls": TLS}},
         "tracing:traefik.caFile",
         '"no/such.pem" can\'t be read',
+    ),
+    "an authority where Tempo takes spans in clear": (
+        {"tracing:traefik": {"caFile": CA}},
+        "tracing:traefik.caFile",
+        "has no effect: Tempo takes spans in clear; remove it, or write tracing:collector.tls",
+    ),
+    "an authority where the collector takes spans in clear": (
+        {"tracing:traefik": {"caFile": CA}, "tracing:collector": {}},
+        "tracing:traefik.caFile",
+        "has no effect: the collector takes spans in clear; remove it, or write",
     ),
     "Traefik 2 where the collector does not listen to Zipkin": (
         {"tracing:traefik": TRAEFIK_2, "tracing:collector": {}},

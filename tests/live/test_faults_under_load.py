@@ -1,0 +1,187 @@
+"""Spans on their way while parts of the platform go away, on a real cluster: what was acknowledged
+is there in the end.
+
+Tempo has three ingesters and writes each span to all of them (`replicationFactor: 3`, as in prod):
+of one ingester that is killed, what it had in memory is on the other two.
+
+Only when asked for: TRACING_FAULTS names a program that breaks the cluster (docs/development.md).
+
+    TRACING_LIVE_CONTEXT=... TRACING_FAULTS=... \\
+        .venv/bin/python -m pytest -n0 tests/live/test_faults_under_load.py
+
+The store is away for five minutes; TRACING_FAULTS_OUTAGE_SECONDS is another time.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from components.tempo import QUERY_PORT
+from config import MinioConfig
+from tests.live.cluster import Address
+from tests.live.faults import broken, scaled_to_0, write_figure
+from tests.live.figures import Figures
+from tests.live.needs import STACK, Needs
+from tests.live.otelcol import Sender
+from tests.live.platform import PODS_SECONDS, Platform, applied, small_store
+from tests.live.traces import export_request, span_ids, span_ids_in_blocks
+from tests.live.waiting import until
+
+NAMES = f"tracing-live-{secrets.token_hex(4)}"
+SPANS: Final = 100_000
+SPANS_IN_OUTAGE: Final = 20_000
+TOGETHER: Final = 100
+"""Spans of a trace, which are one request."""
+LOAD_SECONDS: Final = 300
+FOUND_SECONDS: Final = 600
+"""Queriers look for new blocks every five minutes."""
+OUTAGE_SECONDS: Final = float(os.environ.get("TRACING_FAULTS_OUTAGE_SECONDS") or 300)
+
+Load = dict[str, ExportTraceServiceRequest]
+"""Requests by the ids of their traces."""
+
+
+@pytest.fixture(scope="module")
+def platform(
+    needs: Needs, breaker: Path, figures: Figures, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    """The dev stack with three ingesters, applied and ready."""
+    changes: dict[str, Any] = {
+        "deleteData": True,
+        "traefik": None,
+        "objectStore": small_store(NAMES) | {"volumeSize": "2Gi"},
+        "collector": {"namespace": f"{NAMES}-collector"},
+        "tempo": {
+            "namespace": NAMES,
+            "memcached": False,
+            "ingester": {"replicas": 3, "replicationFactor": 3},
+        },
+    }
+    with applied(needs, figures, tmp_path_factory.mktemp("load"), STACK, changes) as platform:
+        until("every pod is ready", PODS_SECONDS, platform.pods_are_ready)
+        yield platform
+
+
+def load(count: int) -> Load:
+    """So many spans, in traces of one request each."""
+    requests: Load = {}
+    for _ in range(count // TOGETHER):
+        trace_id = secrets.token_hex(16)
+        request = export_request(trace_id, "work")
+        [scope] = request.resource_spans[0].scope_spans
+        for _ in range(TOGETHER - 1):
+            another = scope.spans.add()
+            another.CopyFrom(scope.spans[0])
+            another.span_id = random.randbytes(8)
+        requests[trace_id] = request
+    return requests
+
+
+def lost(
+    acknowledged: set[bytes], requests: Load, of: Callable[[str], set[bytes]]
+) -> tuple[int, int]:
+    """Of the acknowledged spans those that are nowhere, once none is or the time is over; and all
+    that were found."""
+    missing: dict[str, set[bytes]] = {trace_id: set() for trace_id in requests}
+    found: set[bytes] = set()
+
+    def all_found() -> bool:
+        for trace_id in [*missing]:
+            try:
+                missing[trace_id] = of(trace_id)
+            except OSError as error:
+                # The forward to a pod that has just been restarted.
+                raise AssertionError(str(error)) from None
+            if len(missing[trace_id]) == TOGETHER:
+                found.update(missing.pop(trace_id))
+        assert not missing, f"{len(missing)} of {len(requests)} traces are not whole"
+        return True
+
+    try:
+        until("every trace is whole", FOUND_SECONDS, all_found)
+    except AssertionError:
+        found = found.union(*missing.values())
+    return len(acknowledged - found), len(found)
+
+
+def test_no_acknowledged_span_is_lost_when_collector_and_an_ingester_are_killed(
+    platform: Platform, breaker: Path, figures: Figures
+) -> None:
+    collector, tempo = platform.stack.collector, platform.stack.tempo
+    assert collector is not None
+    requests = load(SPANS)
+    with (
+        figures.timed("load: all spans acknowledged"),
+        platform.cluster.kept_forward(platform.at("otlpGrpcEndpoint")) as receiver,
+        Sender(receiver, requests.values()) as sender,
+    ):
+
+        def part(share: float) -> bool:
+            return len(sender.acknowledged) >= share * SPANS
+
+        until("a third is acknowledged", LOAD_SECONDS, partial(part, 1 / 3))
+        broken(breaker, "kill", collector.namespace, f"{collector.release_name}-0")
+        until("two thirds are", LOAD_SECONDS, partial(part, 2 / 3))
+        broken(breaker, "kill", tempo.namespace, f"{tempo.release_name}-ingester-1")
+        sender.wait()
+    assert len(sender.acknowledged) == SPANS
+    figures.add("load: refusals, and sent again", len(sender.refusals), "requests")
+    with (
+        figures.timed("load: all spans found"),
+        platform.cluster.kept_forward(platform.at("tempoUrl")) as query,
+    ):
+        missing, found = lost(sender.acknowledged, requests, partial(span_ids, query))
+    write_figure(
+        "the collector and an ingester killed (SIGKILL) under load: acknowledged spans lost",
+        f"{missing} of {len(sender.acknowledged):,}",
+    )
+    assert missing == 0
+    assert found == SPANS
+    until("every pod is ready", PODS_SECONDS, platform.pods_are_ready)
+
+
+def test_no_acknowledged_span_is_lost_while_the_store_is_away(
+    platform: Platform, figures: Figures
+) -> None:
+    store, tempo = platform.stack.object_store, platform.stack.tempo
+    assert isinstance(store, MinioConfig)
+    requests = load(SPANS_IN_OUTAGE)
+    acknowledged: set[bytes] = set()
+    with platform.cluster.kept_forward(platform.at("otlpGrpcEndpoint")) as receiver:
+        with scaled_to_0(platform, store.namespace, f"statefulset/{store.name}"):
+            ends = time.monotonic() + OUTAGE_SECONDS
+            # Spread over the time that it is away; twice the ingesters are told to write meanwhile.
+            parts = [[*requests.values()][start::20] for start in range(20)]
+            for number, some in enumerate(parts):
+                with Sender(receiver, some) as sender:
+                    sender.wait()
+                acknowledged |= sender.acknowledged
+                if number in (5, 15):
+                    platform.flush()
+                time.sleep(max(0, (ends - time.monotonic()) / (len(parts) - number)))
+        figures.add("the store was away", OUTAGE_SECONDS)
+    assert len(acknowledged) == SPANS_IN_OUTAGE
+    platform.flush()
+    querier = Address(f"{tempo.release_name}-querier", tempo.namespace, QUERY_PORT)
+    with (
+        figures.timed("the store back: all spans in blocks"),
+        platform.cluster.kept_forward(querier) as blocks,
+    ):
+        missing, found = lost(acknowledged, requests, partial(span_ids_in_blocks, blocks))
+    write_figure(
+        f"the store stopped for {OUTAGE_SECONDS:g} s: acknowledged spans that are not in its "
+        "blocks afterwards",
+        f"{missing} of {len(acknowledged):,}",
+    )
+    assert missing == 0
+    assert found == SPANS_IN_OUTAGE
