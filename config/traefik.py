@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .base import Section
 from .kinds import DnsLabel, NonEmpty, Ratio, ReleaseName
+from .platform import ComputeResources
 
 Propagator = Literal["tracecontext", "baggage", "b3", "b3multi"]
 
@@ -30,6 +31,8 @@ class TraefikConfig(Section):
     """Name of the Helm release, and of its Service."""
     service_type: Literal["LoadBalancer", "NodePort", "ClusterIP"] = "LoadBalancer"
     """Type of Traefik's Service; only for `install: release`."""
+    resources: ComputeResources = ComputeResources()
+    """CPU and memory of each of its pods; only for `install: release`."""
     protocol: Literal["grpc", "http"] = "grpc"
     """OTLP over gRPC or HTTP; only for version 3."""
     ca_file: NonEmpty | None = None

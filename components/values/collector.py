@@ -18,13 +18,14 @@ from .collector_config import (
     UDP_RECEIVERS,
     collector_config,
 )
+from .pod_security import NO_PRIVILEGES, SECCOMP
 from .resources import compute_resources
 
 CHART_LABEL: Final = "opentelemetry-collector"
 """What the chart labels its pods with, whatever the release's name."""
 
-GROUP: Final = 10001
-"""Group of the files on a volume; the upstream image's user is of it."""
+USER_ID: Final = 10001
+"""The upstream image's user and group, and the group of the files on a volume."""
 
 SCALE_DOWN_MAX_SECONDS: Final = 3600
 """Kubernetes' limit of `stabilizationWindowSeconds`."""
@@ -162,10 +163,10 @@ def _volumes(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
         values["securityContext"] = {
             "runAsUser": 0,
             "runAsGroup": 0,
-            "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
+            **NO_PRIVILEGES,
         }
+        values["podSecurityContext"] = SECCOMP
     else:
         values["statefulset"] = {
             "volumeClaimTemplates": [
@@ -182,7 +183,14 @@ def _volumes(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
                 }
             ]
         }
-        values["podSecurityContext"] = {"fsGroup": GROUP}
+        values["podSecurityContext"] = {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            **SECCOMP,
+        }
+        values["securityContext"] = {"readOnlyRootFilesystem": True, **NO_PRIVILEGES}
     if tier.is_first and settings.tls is not None:
         secrets = {"tls": (settings.tls.secret_name, TLS_PATH)}
         if settings.tls.client_ca_secret_name is not None:

@@ -14,6 +14,7 @@ from config.tempo import (
 
 from ..contracts import KafkaAccess, KafkaLogin, PrometheusOperator, S3Access
 from .overrides import default_overrides, tenant_overrides
+from .pod_security import SECCOMP
 from .resources import compute_resources
 from .tempo import ALIVE_PATH, EXPAND, RETRY_AFTER, remote_write, s3_block, workload
 
@@ -121,6 +122,8 @@ def _common(
             # Of the distributor's settings the chart knows others only.
             "structuredConfig": {"distributor": RETRY_AFTER},
             "livenessProbe": {"httpGet": {"path": ALIVE_PATH}},
+            # All else of a restricted pod is the chart's default.
+            "podSecurityContext": SECCOMP,
         },
         "traces": _receivers(settings.receivers),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(s3)}},

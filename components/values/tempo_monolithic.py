@@ -7,6 +7,7 @@ from config.tempo import MetricsGeneratorConfig, MonolithicConfig
 
 from ..contracts import PrometheusOperator, S3Access
 from .overrides import default_overrides, tenant_overrides
+from .pod_security import NO_PRIVILEGES, SECCOMP
 from .resources import compute_resources
 from .tempo import (
     ALIVE_PATH,
@@ -44,6 +45,7 @@ def tempo_monolithic_values(
             "extraVolumeMounts": ca_mounts(s3),
             "resources": compute_resources(settings.resources),
             "livenessProbe": {"httpGet": {"path": ALIVE_PATH}},
+            "securityContext": NO_PRIVILEGES,
             # Only for the ports of the Service: what is "" there has none.
             "receivers": {"jaeger": {"protocols": _ports(settings.receivers)}},
             "per_tenant_overrides": tenant_overrides(settings),
@@ -53,6 +55,8 @@ def tempo_monolithic_values(
         "config": as_yaml(tempo_configuration(settings, s3)),
         "persistence": {"enabled": True, "size": settings.volume_size},
         "podAnnotations": pod_annotations(s3),
+        # The pod's; its user is the chart's default.
+        "securityContext": SECCOMP,
         "extraVolumes": ca_volumes(s3),
         **_monitor(operator),
     }
