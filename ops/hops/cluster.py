@@ -76,6 +76,15 @@ class Kubectl:
         listed = self._run(namespace, "get", "pods", f"--selector={selector}", "--output=json")
         return sorted(pod["metadata"]["name"] for pod in json.loads(listed)["items"])
 
+    def ask(self, *arguments: str, namespace: str | None = None, given: str | None = None) -> str:
+        """What kubectl answers to a command; raises KubectlError.
+
+        `given` is what the command reads from its standard input.
+        """
+        if namespace is not None:
+            arguments = (f"--namespace={namespace}", *arguments)
+        return self._ran([*self._flags, *arguments], given)
+
     def _logs(self, observed: Observation, since: int) -> dict[tuple[str, str], str]:
         logs = {}
         for pod in observed.of("Pod"):
@@ -98,11 +107,15 @@ class Kubectl:
         return logs
 
     def _run(self, namespace: str, *arguments: str) -> str:
-        command = ["kubectl", *self._flags, f"--namespace={namespace}", *arguments]
+        return self._ran([*self._flags, f"--namespace={namespace}", *arguments])
+
+    @staticmethod
+    def _ran(arguments: Sequence[str], given: str | None = None) -> str:
         try:
             done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
+                ["kubectl", *arguments],
+                # Nothing at all, in place of a terminal that it would wait for.
+                input=given or "",
                 capture_output=True,
                 text=True,
                 timeout=COMMAND_SECONDS,
