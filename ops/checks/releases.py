@@ -103,7 +103,7 @@ def _revisions(subject: Subject, namespace: str) -> dict[str, list[Revision]]:
     except KubectlError as error:
         raise Skipped(f"Helm's Secrets in {namespace} can't be read: {error}") from None
     found: dict[str, list[Revision]] = {}
-    for line in listed.splitlines():
+    for line in filter(None, listed.splitlines()):
         name, number, status = line.split()
         found.setdefault(name, []).append(Revision(number=int(number), status=status))
     return found
