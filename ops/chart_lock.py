@@ -38,11 +38,15 @@ HANDED_ON: Mapping[str, Mapping[str, str]] = {
         "service.clusterIP": "read by the Service's template; None makes it headless",
         "service.enabled": "commented out in values.yaml; in daemonset mode the Service needs it",
     },
+    "tempo": {
+        "securityContext.seccompProfile": "copied, with the rest, into the pod's security context",
+    },
     "tempo-distributed": {
         "backendWorker.maxUnavailable": "read by the PodDisruptionBudget of Tempo 3's worker",
         "backendWorker.podDisruptionBudget": "the same",
         "compactor.topologySpreadConstraints": "read by the Deployment of Tempo 2's compactor",
         "storage.trace.s3": "copied into Tempo's own `storage` block; the default backend is local",
+        "tempo.podSecurityContext.seccompProfile": "copied into the security context of all pods",
     },
     "traefik": {
         "ports": "a map by entry point name: each entry becomes an entry point and a service port",

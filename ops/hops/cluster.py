@@ -52,6 +52,10 @@ class Kubectl:
         """A command as a person would type it."""
         return " ".join(["kubectl", *self._flags, f"--namespace={namespace}", *arguments])
 
+    def line(self, *arguments: str) -> str:
+        """A command that is for no namespace, as a person would type it."""
+        return " ".join(["kubectl", *self._flags, *arguments])
+
     def logs_of(self, part: Part) -> str:
         """The command that shows what all pods of a part say."""
         arguments = ("--prefix", "--tail=50", "--max-log-requests=50")
