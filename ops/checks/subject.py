@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -20,7 +20,10 @@ from ops.hops.cluster import Kubectl
 from ops.registrations import RELEASE, Recorded, Registration, record
 from ops.stack_files import ROOT, placeholders
 
-PREFIX = "tracing:"
+PREFIX: Final = "tracing:"
+
+_ENCRYPTED: Final = "encrypted value"
+"""In place of a secret, which only who has the passphrase can read: one that nothing is against."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Subject:
             for key, value in self.raw.items()
             if isinstance(value, Mapping) and set(value) == {"secure"}
         }
-        raw = {key: "" if key in secret_keys else value for key, value in self.raw.items()}
+        raw = {key: _ENCRYPTED if key in secret_keys else value for key, value in self.raw.items()}
         try:
             parse(raw, stack=self.stack, secret_keys=secret_keys)
         except ConfigError as error:

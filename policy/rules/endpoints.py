@@ -18,10 +18,42 @@ _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0"})
 _DASHBOARDS: Final = "grafana:oss/dashboard:Dashboard"
 
 
+_PUBLIC: Final = frozenset(
+    {
+        "app",
+        "biz",
+        "cloud",
+        "com",
+        "corp",
+        "dev",
+        "edu",
+        "example",
+        "home",
+        "info",
+        "internal",
+        "invalid",
+        "lan",
+        "local",
+        "net",
+        "org",
+        "test",
+    }
+)
+"""Last parts of names that are no namespaces, beside those of two letters, which are countries."""
+
+
 def is_inside(host: str) -> bool:
-    """Whether a name is one that only the cluster's own DNS knows."""
-    bare = host.rstrip(".")
-    return "." not in bare or bare.endswith((".svc", ".cluster.local"))
+    """Whether a name is one that only the cluster's own DNS knows.
+
+    `name`, `name.namespace` and all that end in .svc or .cluster.local are. Of two parts the last
+    may be a top-level domain: those of two letters and the common ones are taken for such.
+    """
+    bare = host.rstrip(".").lower()
+    parts = bare.split(".")
+    if len(parts) == 1 or bare.endswith((".svc", ".cluster.local")):
+        return True
+    last = parts[-1]
+    return len(parts) == 2 and len(last) > 2 and last not in _PUBLIC and not last.isdigit()
 
 
 def _host(address: str) -> str:

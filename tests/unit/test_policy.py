@@ -16,6 +16,7 @@ from ops.registrations import Recorded
 from ops.stack_files import ROOT, recorded
 from policy.exceptions import BUILT_IN
 from policy.marks import SECRET, SHOWN_SECRET, SIGNATURE, UNKNOWN
+from policy.rules.endpoints import is_inside
 
 MARKED = {SIGNATURE: SECRET, "value": "s3cret"}
 ENCRYPTED = {SIGNATURE: SECRET, "ciphertext": "v1:..."}
@@ -455,6 +456,24 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
 }
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [
+        ("prometheus", True),
+        ("prometheus.monitoring", True),
+        ("loki.logging.svc", True),
+        ("loki.logging.svc.cluster.local.", True),
+        ("example.com", False),
+        ("nas.local", False),
+        ("example.de", False),
+        ("loki.example.com", False),
+        ("10.0.0.7", False),
+    ],
+)
+def test_a_name_of_the_clusters_own_is_told_from_one_outside(host: str, inside: bool) -> None:
+    assert is_inside(host) is inside
 
 
 def pairs() -> list[Any]:
