@@ -368,13 +368,16 @@ def test_the_questions_are_reviews_of_oneself() -> None:
 
 def test_pods_that_a_namespace_refuses_are_found(kubectl: ScriptedKubectl) -> None:
     agents = stack(collector={"mode": "daemonset"})
+    found: list[Finding] = []
     for level, refused in {"privileged": False, "baseline": True, "restricted": True}.items():
         kubectl.answers({"get namespaces": items(named("otel", labels={LABEL: level}))})
-        found = pod_security.CHECK.run(agents)
+        found = list(pod_security.CHECK.run(agents))
         assert [each.what for each in found if "collector-release" in each.what] == [
             each.what for each in found
         ]
         assert bool(found) is refused
+        # Root is refused by the one and not by the other.
+        assert any("runAsUser" in each.what for each in found) is (level == "restricted")
     assert found[0].command.endswith(f"label namespace otel {LABEL}=privileged --overwrite")
     # A collector with a volume of its own keeps all of the standard.
     assert pod_security.CHECK.run(stack()) == []
@@ -473,11 +476,10 @@ def test_a_store_outside_and_grafana_are_asked_as_an_update_asks_them(
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         secrets = {"objectStoreRootPassword": "password", "grafanaAuth": "token"}
         monkeypatch.setattr(pulumi, "secrets", lambda _: secrets)
-        subject = stack(
-            objectStore={"type": "external-minio", "endpoint": address, "insecure": True},
-            grafana={"url": f"http://{address}"},
-            **{key: {"secure": "v1:abc"} for key in secrets},
-        )
+        sections: dict[str, Any] = {key: {"secure": "v1:abc"} for key in secrets}
+        sections["objectStore"] = {"type": "external-minio", "endpoint": address, "insecure": True}
+        sections["grafana"] = {"url": f"http://{address}"}
+        subject = stack(**sections)
         [found] = check("object store").run(subject)
         assert found.what.startswith("tracing:objectStore.endpoint: ")
         assert found.command == "$EDITOR Pulumi.staging.yaml  # tracing:objectStore.endpoint"

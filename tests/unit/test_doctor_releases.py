@@ -39,6 +39,8 @@ def test_a_release_goes_back_to_its_last_whole_revision() -> None:
     )
     helm = "helm --kube-context staging --kubeconfig /k rollback web 1 --namespace apps"
     assert commands == [helm, "make refresh STACK=staging", "make up STACK=staging"]
+    whole = revisions("superseded", "deployed", "pending-rollback")
+    assert " rollback web 2 " in recipe("staging", "web", "apps", whole, CLUSTER)[0]
 
 
 def test_a_release_that_was_never_whole_is_taken_away() -> None:

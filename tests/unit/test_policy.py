@@ -226,7 +226,7 @@ CASES: dict[str, list[Case]] = {
             "values.tls.insecure_skip_verify takes any certificate",
         ),
         Case(
-            deployment(args=["-url=http://localhost:3200"]),
+            deployment(args=["-url=http://127.0.0.1:3200"]),
             deployment(args=["-url=http://tempo.example.com"]),
             "tempo.example.com",
         ),
@@ -253,6 +253,11 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
     "tls-inside-cluster": [
+        Case(
+            deployment(args=["-url=http://localhost:3200"]),
+            deployment(args=["-url=http://tempo:3200"]),
+            "tempo over http",
+        ),
         Case(
             resource("grafana:oss/dataSource:DataSource", url="https://tempo.tempo.svc"),
             resource("grafana:oss/dataSource:DataSource", url="http://tempo.tempo.svc"),
