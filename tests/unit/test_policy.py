@@ -520,6 +520,18 @@ def test_the_table_of_levels_knows_no_other_rule_and_rises_with_the_environment(
         assert ranks == sorted(ranks)
 
 
+def test_the_documented_levels_are_those_of_the_table() -> None:
+    text = (ROOT / "docs/policy.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    documented = {
+        row[1].strip(" `"): [cell.strip() or "disabled" for cell in row[2:5]] for row in rows
+    }
+    assert documented == {
+        rule: [str(levels[each]) for each in ("dev", "staging", "prod")]
+        for rule, levels in policy.LEVELS.items()
+    }
+
+
 def test_a_violation_says_what_is_wrong_with_which_resource_how_bad_it_is_and_what_to_do() -> None:
     [found] = [
         each
