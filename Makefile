@@ -77,6 +77,10 @@ destroy: setup ## `pulumi destroy` of STACK
 smoke: setup ## send a trace through STACK and find it again; what fails is named with its cause
 	@$(python) -m ops smoke --stack "$(STACK)" $(ARGS)
 
+.PHONY: doctor
+doctor: setup ## look at all that an update of STACK needs: what is wrong, why, and what mends it
+	@$(python) -m ops doctor --stack "$(STACK)" $(ARGS)
+
 .PHONY: generate
 generate: setup ## write again what is generated from the code: schema, configuration table, goldens
 	$(python) -m ops generate

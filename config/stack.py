@@ -79,11 +79,15 @@ NAMESPACED: Final = (
 
 def environment_of(stack: StackConfig, stack_name: str) -> Environment:
     """The environment a stack belongs to; the strictest one when nothing says."""
-    if stack.environment is not None:
-        return stack.environment
-    match stack_name:
+    return environment_named(stack.environment, stack_name)
+
+
+def environment_named(setting: str | None, stack_name: str) -> Environment:
+    """The same by the setting alone, as it stands in the stack file."""
+    named = setting or stack_name
+    match named:
         case "dev" | "staging" | "prod":
-            return stack_name
+            return named
         case _:
             return "prod"
 

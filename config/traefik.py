@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .base import Section
 from .kinds import DnsLabel, NonEmpty, Ratio, ReleaseName
+from .platform import ComputeResources
 from .scope import PerEnvironment, Promoted
 
 Propagator = Literal["tracecontext", "baggage", "b3", "b3multi"]
@@ -31,6 +32,8 @@ class TraefikConfig(Section):
     """Name of the Helm release, and of its Service."""
     service_type: PerEnvironment[Literal["LoadBalancer", "NodePort", "ClusterIP"]] = "LoadBalancer"
     """Type of Traefik's Service; only for `install: release`."""
+    resources: ComputeResources = ComputeResources()
+    """CPU and memory of each of its pods; only for `install: release`."""
     protocol: Promoted[Literal["grpc", "http"]] = "grpc"
     """OTLP over gRPC or HTTP; only for version 3."""
     ca_file: PerEnvironment[NonEmpty | None] = None

@@ -41,6 +41,7 @@ HANDED_ON: Mapping[str, Mapping[str, str]] = {
     "tempo": {
         "tempo.livenessProbe.httpGet": "written into the pod as it is",
         "tempo.readinessProbe.httpGet": "written into the pod as it is",
+        "securityContext.seccompProfile": "copied, with the rest, into the pod's security context",
     },
     "tempo-distributed": {
         "backendWorker.maxUnavailable": "read by the PodDisruptionBudget of Tempo 3's worker",
@@ -51,6 +52,7 @@ HANDED_ON: Mapping[str, Mapping[str, str]] = {
         "tempo.livenessProbe.httpGet": "written into the pods as it is",
         "tempo.readinessProbe.httpGet": "written into the pods as it is",
         "storage.trace.s3": "copied into Tempo's own `storage` block; the default backend is local",
+        "tempo.podSecurityContext.seccompProfile": "copied into the security context of all pods",
     },
     "traefik": {
         "ports": "a map by entry point name: each entry becomes an entry point and a service port",

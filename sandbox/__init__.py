@@ -4,7 +4,7 @@ No cluster, no credentials and no network: previews, diffs, state, secrets, orde
 recovery are the engine's own. `python -m sandbox demo` shows it.
 """
 
-from .box import Sandbox
+from .box import Policies, Sandbox
 from .cloud import Cloud, CloudObject, Fault, StoreRules
 from .errors import SandboxError
 from .result import Result, Step
@@ -15,6 +15,7 @@ __all__ = [
     "Cloud",
     "CloudObject",
     "Fault",
+    "Policies",
     "Result",
     "Sandbox",
     "SandboxError",

@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -46,6 +47,21 @@ _WITHHELD: Final = (
     "PULUMI_",
     "TF_",
 )
+
+
+ANALYZER: Final = "pulumi-analyzer-policy-python"
+"""What starts a Python policy pack for a CLI without a language host (`NewPolicyAnalyzer` in
+github.com/pulumi/pulumi/pkg). A distribution of the CLI without one would have to bring it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policies:
+    """A policy pack to hold an operation against."""
+
+    pack: Path
+    """Directory of the pack."""
+    configuration: Path | None = None
+    """Its configuration, a JSON file."""
 
 
 _PORTS: Final = range(20000, 32768)
@@ -125,14 +141,23 @@ class Sandbox:
         """The settings in effect, secrets as `{secure: ...}`."""
         return self._settings.raw
 
-    def preview(self, on_output: OnOutput | None = None, *, plan: Path | None = None) -> Result:
-        """Show what an update would do; write the engine's plan of it, where a file is named."""
-        saved = ["--save-plan", str(plan)] if plan else []
-        return self._operate(["preview", "--diff", *saved], on_output)
+    def preview(
+        self,
+        on_output: OnOutput | None = None,
+        *,
+        plan: Path | None = None,
+        policies: Policies | None = None,
+    ) -> Result:
+        """Show what an update would do, and what policies have against it.
 
-    def up(self, on_output: OnOutput | None = None) -> Result:
-        """Apply the program."""
-        return self._operate(["up", "--yes", "--skip-preview"], on_output)
+        Writes the engine's plan of it, where a file is named.
+        """
+        saved = ["--save-plan", str(plan)] if plan else []
+        return self._operate(["preview", "--diff", *saved, *self._flags(policies)], on_output)
+
+    def up(self, on_output: OnOutput | None = None, *, policies: Policies | None = None) -> Result:
+        """Apply the program, if policies let it."""
+        return self._operate(["up", "--yes", "--skip-preview", *self._flags(policies)], on_output)
 
     def refresh(self, on_output: OnOutput | None = None, *, run_program: bool = True) -> Result:
         """Bring the state up to what exists.
@@ -197,6 +222,17 @@ class Sandbox:
         plain = ["--color", "never", *self._selected]
         return self._engine.operate([*arguments, *plain], self._program, on_output)
 
+    def _flags(self, policies: Policies | None) -> list[str]:
+        if policies is None:
+            return []
+        pack = self.directory / "policies"
+        pack.mkdir(exist_ok=True)
+        _run_here(policies.pack.resolve(), pack)
+        flags = ["--policy-pack", str(pack)]
+        if policies.configuration is not None:
+            flags += ["--policy-pack-config", str(policies.configuration.resolve())]
+        return flags
+
     def _prepare(self) -> None:
         """Bring the workspace up to the settings: a stack of its own, with a key of its own."""
         if not self._unwritten:
@@ -253,7 +289,10 @@ class Sandbox:
         """The environment in which the CLI and the program run, for whoever starts them himself."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
         binaries = self.directory / "bin"
-        _install_kubectl(binaries)
+        binaries.mkdir(exist_ok=True)
+        _install(binaries / "kubectl", f'"{kubectl.__file__}" "$@"')
+        # Further arguments are the pack's options, which choose an interpreter: here it is ours.
+        _install(binaries / ANALYZER, '-u -m pulumi.policy "$1" "$2"')
         home = str(self.directory / "home")
         return {
             **kept,
@@ -272,8 +311,22 @@ class Sandbox:
         }
 
 
-def _install_kubectl(binaries: Path) -> None:
-    binaries.mkdir(exist_ok=True)
-    script = binaries / "kubectl"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{kubectl.__file__}" "$@"\n', "utf-8")
+def _install(script: Path, arguments: str) -> None:
+    """Make a command that runs this process' own interpreter."""
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}\n', "utf-8")
     script.chmod(0o755)
+
+
+def _run_here(pack: Path, to: Path) -> None:
+    """Make a pack that runs another one by this process' interpreter.
+
+    A pack names a virtual environment, which need not be there, nor be the one that is tested; the
+    engine waits without end where it is missing (seen with 3.259.0).
+    """
+    project = yaml.safe_load((pack / "PulumiPolicy.yaml").read_text("utf-8"))
+    in_venv = sys.prefix != sys.base_prefix
+    options = {"toolchain": "pip", "virtualenv": sys.prefix} if in_venv else {}
+    project["runtime"] = {"name": "python", "options": options}
+    (to / "PulumiPolicy.yaml").write_text(yaml.safe_dump(project), "utf-8")
+    program = f"import runpy\n\nrunpy.run_path({str(pack)!r}, run_name='__main__')\n"
+    (to / "__main__.py").write_text(program, "utf-8")

@@ -101,6 +101,11 @@ def diagnostics_of(events: Iterable[Mapping[str, Any]]) -> str:
     """Collect the errors of an event log, each once, with the resource it is about."""
     lines: dict[str, None] = {}
     for event in events:
+        violation = event.get("policyEvent")
+        if violation is not None and violation["enforcementLevel"] == "mandatory":
+            subject = violation["resourceUrn"].rpartition("::")[2]
+            message = " ".join(violation["message"].splitlines())
+            lines[f"{subject}: {violation['policyName']}: {message}"] = None
         diagnostic = event.get("diagnosticEvent")
         if diagnostic is None or diagnostic.get("severity") not in ("error", "info#err"):
             continue

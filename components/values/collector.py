@@ -19,13 +19,14 @@ from .collector_config import (
     collector_config,
 )
 from .collector_tls import CA_PATH, CollectorTls, tls_secrets
+from .pod_security import NO_PRIVILEGES, SECCOMP
 from .resources import compute_resources
 
 CHART_LABEL: Final = "opentelemetry-collector"
 """What the chart labels its pods with, whatever the release's name."""
 
-GROUP: Final = 10001
-"""Group of the files on a volume; the upstream image's user is of it."""
+USER_ID: Final = 10001
+"""The upstream image's user and group, and the group of the files on a volume."""
 
 SCALE_DOWN_MAX_SECONDS: Final = 3600
 """Kubernetes' limit of `stabilizationWindowSeconds`."""
@@ -167,10 +168,10 @@ def _volumes(settings: CollectorConfig, tier: Tier, tls: CollectorTls) -> dict[s
         values["securityContext"] = {
             "runAsUser": 0,
             "runAsGroup": 0,
-            "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
+            **NO_PRIVILEGES,
         }
+        values["podSecurityContext"] = SECCOMP
     else:
         values["statefulset"] = {
             "volumeClaimTemplates": [
@@ -187,7 +188,14 @@ def _volumes(settings: CollectorConfig, tier: Tier, tls: CollectorTls) -> dict[s
                 }
             ]
         }
-        values["podSecurityContext"] = {"fsGroup": GROUP}
+        values["podSecurityContext"] = {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            **SECCOMP,
+        }
+        values["securityContext"] = {"readOnlyRootFilesystem": True, **NO_PRIVILEGES}
     for name, (secret, path) in tls_secrets(settings, tier, tls).items():
         volumes.append({"name": name, "secret": {"secretName": secret}})
         mounts.append({"name": name, "mountPath": path, "readOnly": True})

@@ -19,6 +19,9 @@ LISTENER_PORT: Final = 9092
 MAX_MESSAGE_BYTES: Final = 16_000_000
 """Tempo sends batches of this size; with Kafka's default of 1 MiB it would refuse them."""
 
+OPERATOR_RESOURCES: Final = ComputeResources(cpu="200m", memory="384Mi")
+"""The chart's own default, which a review would not see."""
+
 _PASSWORD_VARIABLE: Final = "TEMPO_PASSWORD"
 
 
@@ -39,6 +42,7 @@ def operator_values(settings: KafkaClusterConfig) -> dict[str, Any]:
         "extraEnvs": [{"name": "STRIMZI_POD_SECURITY_PROVIDER_CLASS", "value": "restricted"}],
         # With more than this namespace to watch it would need rights in all of them.
         "watchAnyNamespace": False,
+        "resources": compute_resources(OPERATOR_RESOURCES),
     }
 
 

@@ -13,6 +13,7 @@ from config.tempo import (
 
 from ..contracts import KafkaAccess, KafkaLogin, PrometheusOperator
 from .overrides import default_overrides, tenant_overrides
+from .pod_security import SECCOMP
 from .resources import compute_resources
 from .tempo import (
     EXPAND,
@@ -134,6 +135,8 @@ def _common(
             "structuredConfig": {"distributor": RETRY_AFTER, **_structured_tls(settings, pod.tls)},
             "livenessProbe": alive_probe(pod.tls),
             **_readiness(pod.tls),
+            # All else of a restricted pod is the chart's default.
+            "podSecurityContext": SECCOMP,
         },
         "traces": _receivers(settings.receivers, pod.tls),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(pod.s3)}},

@@ -7,6 +7,7 @@ from config.tempo import MetricsGeneratorConfig, MonolithicConfig
 
 from ..contracts import PrometheusOperator
 from .overrides import default_overrides, tenant_overrides
+from .pod_security import NO_PRIVILEGES, SECCOMP
 from .resources import compute_resources
 from .tempo import (
     RETRY_AFTER,
@@ -47,6 +48,7 @@ def tempo_monolithic_values(
             "resources": compute_resources(settings.resources),
             "livenessProbe": alive_probe(pod.tls),
             **({"readinessProbe": {"httpGet": probe_scheme(pod.tls)}} if pod.tls else {}),
+            "securityContext": NO_PRIVILEGES,
             # Only for the ports of the Service: what is "" there has none.
             "receivers": {"jaeger": {"protocols": _ports(settings.receivers)}},
             "per_tenant_overrides": tenant_overrides(settings),
@@ -56,6 +58,8 @@ def tempo_monolithic_values(
         "config": as_yaml(tempo_configuration(settings, pod)),
         "persistence": {"enabled": True, "size": settings.volume_size},
         "podAnnotations": pod_annotations(pod),
+        # The pod's; its user is the chart's default.
+        "securityContext": SECCOMP,
         "extraVolumes": pod_volumes(pod),
         **_monitor(operator),
     }

@@ -7,6 +7,7 @@ from pulumi import Input
 from config.traefik import TRAEFIK_DERIVED_FIELD, TraefikConfig
 
 from ..contracts import TraceIngest, TraceLogFormat, joined
+from .resources import compute_resources
 
 B3_TRACE_ID: Final = "X-B3-Traceid"
 """The request header in which Traefik 2 hands the trace's id on, as it writes it."""
@@ -36,10 +37,12 @@ def traefik_values(
     `ca` is the PEM of the authority of an ingest with TLS; the usual ones if `None`.
     """
     authority = _authority(settings, traces_to, ca)
+    compute = compute_resources(settings.resources)
     return {
         "fullnameOverride": settings.release_name,
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
         "service": {"spec": {"type": settings.service_type}},
+        **({"resources": compute} if compute else {}),
         "accessLog": {
             "enabled": True,
             "format": "json",

@@ -52,6 +52,10 @@ class Kubectl:
         """A command as a person would type it."""
         return " ".join(["kubectl", *self._flags, f"--namespace={namespace}", *arguments])
 
+    def line(self, *arguments: str) -> str:
+        """A command that is for no namespace, as a person would type it."""
+        return " ".join(["kubectl", *self._flags, *arguments])
+
     def logs_of(self, part: Part) -> str:
         """The command that shows what all pods of a part say."""
         arguments = ("--prefix", "--tail=50", "--max-log-requests=50")
@@ -76,6 +80,15 @@ class Kubectl:
         listed = self._run(namespace, "get", "pods", f"--selector={selector}", "--output=json")
         return sorted(pod["metadata"]["name"] for pod in json.loads(listed)["items"])
 
+    def ask(self, *arguments: str, namespace: str | None = None, given: str | None = None) -> str:
+        """What kubectl answers to a command; raises KubectlError.
+
+        `given` is what the command reads from its standard input.
+        """
+        if namespace is not None:
+            arguments = (f"--namespace={namespace}", *arguments)
+        return self._ran([*self._flags, *arguments], given)
+
     def _logs(self, observed: Observation, since: int) -> dict[tuple[str, str], str]:
         logs = {}
         for pod in observed.of("Pod"):
@@ -98,11 +111,15 @@ class Kubectl:
         return logs
 
     def _run(self, namespace: str, *arguments: str) -> str:
-        command = ["kubectl", *self._flags, f"--namespace={namespace}", *arguments]
+        return self._ran([*self._flags, f"--namespace={namespace}", *arguments])
+
+    @staticmethod
+    def _ran(arguments: Sequence[str], given: str | None = None) -> str:
         try:
             done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
+                ["kubectl", *arguments],
+                # Nothing at all, in place of a terminal that it would wait for.
+                input=given or "",
                 capture_output=True,
                 text=True,
                 timeout=COMMAND_SECONDS,

@@ -187,6 +187,28 @@ class Project:
         """The state, secrets encrypted."""
         return json.loads(self.run("stack", "export", "--stack", self.stack))["deployment"]
 
+    def doctor(self) -> dict[str, dict[str, Any]]:
+        """What `ops doctor` says of the stack, by check."""
+        command = [sys.executable, "-m", "ops", "doctor", f"--stack={self.stack}", "--json"]
+        done = subprocess.run(
+            command,
+            cwd=self.directory,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode in (0, 1), done.stderr
+        checks = {check["check"]: check for check in json.loads(done.stdout)["checks"]}
+        errors = any(
+            finding["level"] == "error"
+            for check in checks.values()
+            for finding in check["findings"]
+        )
+        assert done.returncode == int(errors), done.stdout
+        return checks
+
     def unlock(self) -> None:
         """Take away the lock that an update which was killed leaves."""
         self._run(["cancel", "--yes", self.stack], 60)

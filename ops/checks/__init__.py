@@ -1,0 +1,1 @@
+"""What `ops doctor` looks at before an update, a file for each subject."""

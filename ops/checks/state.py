@@ -1,0 +1,95 @@
+"""What a killed update leaves in Pulumi's state: a lock, and operations without an end."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ops.checks import pulumi
+from ops.checks.finding import Check, Finding, Skipped
+from ops.checks.subject import Subject
+
+
+def _pending(subject: Subject) -> list[Finding]:
+    exported = pulumi.ask(subject, "stack", "export", "--stack", subject.stack)
+    deployment = exported.get("deployment") or {}
+    return list(pending(subject.stack, deployment))
+
+
+def pending(stack: str, deployment: Mapping[str, Any]) -> Iterator[Finding]:
+    """The operations of a state that were begun and never ended."""
+    for operation in deployment.get("pending_operations") or ():
+        resource = operation["resource"]
+        name = resource["urn"].rpartition("::")[2]
+        yield Finding(
+            level="error" if operation["type"] == "creating" else "warning",
+            what=f"an update ended while it was {operation['type']} {name} ({resource['type']})",
+            why="it may be there without being in the state: the next update would make it again,"
+            " or fail because it exists"
+            if operation["type"] == "creating"
+            else "the state may not be what is there",
+            command=f"make refresh STACK={stack} ARGS=--clear-pending-creates"
+            if operation["type"] == "creating"
+            else f"make refresh STACK={stack}",
+        )
+
+
+def _locks(subject: Subject) -> list[Finding]:
+    backend = pulumi.file_backend(subject)
+    if backend is None:
+        raise Skipped("the backend is no directory; `pulumi up` itself says if the stack is locked")
+    project = yaml.safe_load((subject.project / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
+    return list(locks(subject.stack, backend / "locks" / "organization" / project / subject.stack))
+
+
+def locks(stack: str, directory: Path) -> Iterator[Finding]:
+    """The locks in a stack's directory, whoever holds them."""
+    for file in sorted(directory.glob("*.json")):
+        try:
+            holder = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            holder = {}  # Half written by who was killed, or gone meanwhile.
+            if not file.exists():
+                continue
+        alive = _alive(holder)
+        who = "{username}@{hostname} (pid {pid}) at {timestamp}".format_map(_Unknown(holder))
+        yield Finding(
+            level="error",
+            what=f"the stack is locked by {who}"
+            + {True: ", which still runs", False: ", which runs no more", None: ""}[alive],
+            why="the engine refuses every update"
+            + ("" if alive is False else ", and rightly so if that one is at work"),
+            command=f"pulumi cancel {stack} --yes"
+            + ("" if alive is False else "  # only if none is running any more"),
+        )
+
+
+class _Unknown(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _alive(holder: Mapping[str, Any]) -> bool | None:
+    """Whether a lock's process runs; `None` where that can't be told from here."""
+    pid = holder.get("pid")
+    if holder.get("hostname") != socket.gethostname() or not isinstance(pid, int):
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+CHECKS: Final = (
+    Check(name="pending operations", run=_pending),
+    Check(name="state lock", run=_locks),
+)
