@@ -56,7 +56,7 @@ define pulumi
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" "$$pulumi" $@ --stack "$(STACK)" $(ARGS)
 endef
 
-.PHONY: preview up refresh destroy
+.PHONY: preview up refresh recover destroy
 preview: setup ## `pulumi preview` of STACK, on the real cluster
 	$(pulumi)
 up: setup ## `pulumi up` of STACK
@@ -66,6 +66,9 @@ refresh: setup ## `pulumi refresh` of STACK
 	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" \
 	$(python) -m ops with-store --stack "$(STACK)" -- "$$pulumi" refresh --stack "$(STACK)" $(ARGS)
+recover: setup ## after an update of STACK that was killed: lock, what was under way, refresh
+	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
+	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" $(python) -m ops recover --stack "$(STACK)" $(ARGS)
 destroy: setup ## `pulumi destroy` of STACK
 	$(pulumi) || { status=$$?; echo 'If something is protected: it holds traces. To delete them: tracing:deleteData: true in Pulumi.$(STACK).yaml, make up, make destroy.' >&2; exit $$status; }
 
