@@ -3,6 +3,9 @@
 Such an update leaves a lock, and in the state what was under way. The engine can only forget what
 it was creating; if that exists nevertheless, the next update fails on it ("already exists"). Here
 it is written down as created instead, and a refresh finds out whether it is.
+
+With `--adopt` the same is done to everything that the program would create: for answers that were
+lost, and for a state that is lost or old.
 """
 
 from __future__ import annotations
@@ -34,6 +37,12 @@ _HOLDER: Final = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)"
 _SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 """How a deployment marks a secret; with `plaintext`, JSON as text, until it is imported."""
 _RELEASE: Final = "kubernetes:helm.sh/v3:Release"
+
+
+_HIDDEN: Final = ("[secret]", "04da6b54-80e4-46f7-96ec-b56ff0331ba9")
+"""What stands in a plan for a secret, and for a value that is known only when it is applied."""
+_PROVIDER: Final = "pulumi:providers:"
+_REFERS: Final = ("deletedWith", "viewOf")
 
 
 def physical_id(resource: Resource) -> str | None:
@@ -78,16 +87,77 @@ def settled(deployment: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             for other in resources
             if not (other["urn"] == resource["urn"] and other.get("pendingReplacement"))
         ]
-        inputs = resource.get("inputs") or {}
-        outputs = {**inputs}
-        if resource["type"] == _RELEASE:
-            # Otherwise the provider takes the release for one to import, and keeps the chart's own
-            # name where the program says a path.
-            outputs["__inputs"] = {**_SECRET, "plaintext": json.dumps(_plain(inputs))}
-        resources.append({**resource, "id": id, "outputs": outputs})
+        resources.append(_made(resource, id))
         kept.append(f"{resource['type'].rpartition(':')[2]} {id}")
     rest = {key: value for key, value in deployment.items() if key != "pending_operations"}
     return {**rest, "resources": resources}, kept
+
+
+def adopted(
+    deployment: Mapping[str, Any], plan: Iterable[Mapping[str, Any]]
+) -> tuple[dict[str, Any], list[str]]:
+    """The deployment with all that a plan would create, and what of it may exist.
+
+    Left out is what can be made again without harm, and what belongs to a provider that can't be
+    asked yet, because its password is not known to a plan.
+    """
+    resources = [dict(resource) for resource in deployment.get("resources") or []]
+    listed = {resource["urn"] for resource in resources}
+    providers = {r["urn"]: r["id"] for r in resources if r["type"].startswith(_PROVIDER)}
+    kept = []
+    for step in plan:
+        resource = {**step.get("newState", {})}
+        if step["op"] != "create" or resource["urn"] in listed:
+            continue
+        inputs = resource.get("inputs") or {}
+        known = _known(inputs)
+        if resource["type"].startswith(_PROVIDER):
+            if known != inputs:
+                continue
+            id = providers[resource["urn"]] = str(uuid.uuid4())
+        elif not resource.get("custom"):
+            id = None
+        else:
+            provider = resource["provider"].rpartition("::")[0]
+            id = physical_id({**resource, "inputs": known})
+            if id is None or provider not in providers:
+                continue
+            resource["provider"] = f"{provider}::{providers[provider]}"
+            kept.append(f"{resource['type'].rpartition(':')[2]} {id}")
+        resource["dependencies"] = [
+            urn for urn in resource.get("dependencies") or [] if urn in listed
+        ]
+        resource["propertyDependencies"] = {
+            name: [urn for urn in urns or [] if urn in listed]
+            for name, urns in (resource.get("propertyDependencies") or {}).items()
+        }
+        for name in _REFERS:
+            if resource.get(name) not in listed:
+                resource.pop(name, None)
+        resource["inputs"] = known
+        resources.append(_made(resource, id) if id is not None else resource)
+        listed.add(resource["urn"])
+    return {**deployment, "resources": resources}, kept
+
+
+def _made(resource: Resource, id: str) -> dict[str, Any]:
+    """A resource as it is listed once it has been created, as far as its inputs tell."""
+    inputs = resource.get("inputs") or {}
+    outputs = {**inputs}
+    if resource["type"] == _RELEASE:
+        # Otherwise the provider takes the release for one to import, and keeps the chart's own
+        # name where the program says a path.
+        outputs["__inputs"] = {**_SECRET, "plaintext": json.dumps(_plain(inputs))}
+    return {**resource, "id": id, "outputs": outputs}
+
+
+def _known(value: Any) -> Any:
+    """A value without what a plan hides."""
+    if isinstance(value, Mapping):
+        return {key: _known(item) for key, item in value.items() if item not in _HIDDEN}
+    if isinstance(value, list):
+        return [_known(item) for item in value if item not in _HIDDEN]
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -115,6 +185,12 @@ class Stack:
         """Write the state, its secrets encrypted."""
         self._unlocked("stack", "import", text=json.dumps(exported))
 
+    def plan(self) -> list[Mapping[str, Any]]:
+        """The steps of the next update."""
+        # With this the provider takes an object that is there for no error.
+        upsert = {"PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true"}
+        return json.loads(self._run("preview", "--json", environment=upsert)).get("steps") or []
+
     def refresh(self) -> None:
         """Bring the state up to what exists."""
         self._unlocked("refresh", "--yes", "--skip-preview", shown=True)
@@ -139,11 +215,23 @@ class Stack:
         self._run("cancel", "--yes")
         print("lock removed", flush=True)
 
-    def _run(self, *arguments: str, text: str | None = None, shown: bool = False) -> str:
+    def _run(
+        self,
+        *arguments: str,
+        text: str | None = None,
+        shown: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
         stack = [self._name] if arguments[0] == "cancel" else ["--stack", self._name]
-        command = ["pulumi", "--non-interactive", *arguments, *stack]
+        command = ["pulumi", *arguments, *stack, "--non-interactive"]
         done = subprocess.run(
-            command, input=text, capture_output=True, text=True, cwd=ROOT, check=False
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            check=False,
         )
         if shown:
             print(done.stdout, end="", flush=True)
@@ -170,7 +258,7 @@ def _needs_store(deployment: Mapping[str, Any]) -> bool:
     return any(type.startswith("minio:") for type in types)
 
 
-def recover(name: str, confirm: Callable[[str], None]) -> None:
+def recover(name: str, adopt: bool, confirm: Callable[[str], None]) -> None:
     """Put the state in order; raises UserError where that can't be done."""
     stack = Stack(name, confirm)
     exported = stack.export()
@@ -180,6 +268,13 @@ def recover(name: str, confirm: Callable[[str], None]) -> None:
     if pending:
         print(f"{pending} under way; may exist: {', '.join(kept) or 'none'}", flush=True)
         stack.replace_state({**exported, "deployment": deployment})
+    if adopt:
+        deployment, kept = adopted(deployment, stack.plan())
+        listed = "\n  ".join(kept)
+        if kept:
+            confirm(f"If these exist, they are from now on {name}'s:\n  {listed}\nAre they?")
+            print(f"may exist:\n  {listed}", flush=True)
+            stack.replace_state({**exported, "deployment": deployment})
     way: AbstractContextManager[object] = nullcontext()
     if _needs_store(deployment):
         way = forward_of(ROOT / f"Pulumi.{name}.yaml")
@@ -202,6 +297,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The stack, and whether to ask."""
     parser.add_argument("--stack", required=True, help="the stack, such as dev")
     parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="also take over what exists under the names of what the program would create",
+    )
+    parser.add_argument(
         "--yes", action="store_true", help="no update of the stack runs any more; don't ask"
     )
 
@@ -213,4 +313,4 @@ def run(arguments: argparse.Namespace) -> None:
     if shutil.which("pulumi") is None:
         raise UserError("pulumi is not on PATH; `make recover STACK=...` finds it")
     said_yes = arguments.yes or os.environ.get("PULUMI_SKIP_CONFIRMATIONS") == "true"
-    recover(arguments.stack, (lambda _: None) if said_yes else _confirmed)
+    recover(arguments.stack, arguments.adopt, (lambda _: None) if said_yes else _confirmed)

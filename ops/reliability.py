@@ -78,7 +78,68 @@ class Part:
     """By the name of a test: what the number of its passed cases says."""
 
 
-PARTS: Final[Mapping[str, Part]] = {}
+PARTS: Final[Mapping[str, Part]] = {
+    "kills": Part(
+        title="A killed update",
+        about=(
+            "The engine is killed (SIGKILL) before or after each operation on a resource of the "
+            "dev stack in the sandbox: of the first update, of one that replaces the store's key, "
+            "and of a destroy. Then the commands of the guide are run, two of them; afterwards all "
+            "that exists is in the state, once, the keys are valid, and the next preview is empty."
+        ),
+        tests="tests/engine/test_kills.py",
+        counted={
+            "test_a_killed_update_converges_in_two_documented_commands": (
+                "kills mended by two documented commands"
+            ),
+        },
+    ),
+    "provider-faults": Part(
+        title="A provider that fails",
+        about=(
+            "A provider answers an error (unavailable, 429, 500, conflict, timeout), crashes or "
+            "hangs at each operation of the dev stack's first update in the sandbox: the update "
+            "fails naming the resource, the state stays valid, and the same command again "
+            "converges. Where the answer to a creation is lost, two documented commands adopt it."
+        ),
+        tests="tests/engine/test_faults.py",
+        counted={
+            "test_an_operation_that_fails_is_named_and_the_rerun_converges": (
+                "failed operations named, and converged by the same command"
+            ),
+            "test_what_was_made_without_the_engine_being_told_is_adopted": (
+                "lost answers mended by two documented commands"
+            ),
+        },
+    ),
+    "schedules": Part(
+        title="Random schedules of faults",
+        about=(
+            "Each schedule, from its seed: three of up, refresh, destroy and a changed setting, "
+            "with up to three faults in each, kills and lost answers among them, on the dev stack "
+            "in the sandbox. Then the two commands for a killed update converge."
+        ),
+        tests="tests/engine/test_schedules.py",
+        counted={
+            "test_a_random_schedule_of_faults_ends_in_a_whole_stack": "schedules that converged",
+        },
+    ),
+    "state-file": Part(
+        title="A damaged state, and two updates at once",
+        about=(
+            "The state file of the dev stack in the sandbox is cut off or has one bit flipped, at "
+            "random places; every command is refused, and the guide's commands restore it. A "
+            "second writer is started while an update runs, and refused."
+        ),
+        tests="tests/engine/test_state_file.py",
+        counted={
+            "test_a_damaged_state_is_refused_and_the_backup_restores_it": (
+                "damaged files refused and restored"
+            ),
+            "test_a_second_writer_is_refused_while_an_update_runs": "second writers refused",
+        },
+    ),
+}
 """Each part that tests count, by the name of its file in docs/reliability/."""
 
 
