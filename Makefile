@@ -52,6 +52,7 @@ format: setup ## format, and fix what lint can fix
 
 # The interpreter of .venv comes first on PATH: plug-ins and the language host find it there.
 define pulumi
+	@$(python) -m ops state-file --stack "$(STACK)"
 	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" "$$pulumi" $@ --stack "$(STACK)" $(ARGS)
 endef
@@ -63,10 +64,12 @@ up: setup ## `pulumi up` of STACK
 	$(pulumi)
 # Not the plain command: a store in the cluster has to be forwarded to this machine meanwhile.
 refresh: setup ## `pulumi refresh` of STACK
+	@$(python) -m ops state-file --stack "$(STACK)"
 	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" \
 	$(python) -m ops with-store --stack "$(STACK)" -- "$$pulumi" refresh --stack "$(STACK)" $(ARGS)
 recover: setup ## after an update of STACK that was killed: lock, what was under way, refresh
+	@$(python) -m ops state-file --stack "$(STACK)"
 	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" $(python) -m ops recover --stack "$(STACK)" $(ARGS)
 destroy: setup ## `pulumi destroy` of STACK

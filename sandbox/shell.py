@@ -28,7 +28,8 @@ _LEFT_OUT: Final = shutil.ignore_patterns(
 _PULUMI: Final = """\
 #!/bin/sh
 case "$1" in
-  preview|up|refresh|destroy) exec "$SANDBOX_CLI" --non-interactive "$@" $SANDBOX_INLINE ;;
+  up|destroy) exec "$SANDBOX_CLI" --non-interactive "$@" $SANDBOX_INLINE $SANDBOX_HURRY ;;
+  preview|refresh) exec "$SANDBOX_CLI" --non-interactive "$@" $SANDBOX_INLINE ;;
   *) exec "$SANDBOX_CLI" --non-interactive "$@" ;;
 esac
 """
@@ -77,8 +78,11 @@ class Shell:
             path.write_text(script, "utf-8")
             path.chmod(0o755)
 
-    def run(self, script: str) -> str:
-        """Run commands until one fails, which raises SandboxError; what they printed."""
+    def run(self, script: str, *, hurry: bool = False) -> str:
+        """Run commands until one fails, which raises SandboxError; what they printed.
+
+        In a hurry an update or a destroy is not previewed first.
+        """
         box = self._box
         box.prepare()
         program = box.program
@@ -94,6 +98,7 @@ class Shell:
                 "PULUMI_SKIP_CONFIRMATIONS": "true",
                 "SANDBOX_CLI": str(box.engine.cli),
                 "SANDBOX_COMMANDS": str(self._commands),
+                "SANDBOX_HURRY": "--skip-preview" if hurry else "",
                 "SANDBOX_INLINE": " ".join(inline),
                 "SANDBOX_SOCKET": address,
             }
