@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
@@ -125,20 +125,36 @@ def adopted(
                 continue
             resource["provider"] = f"{provider}::{providers[provider]}"
             kept.append(f"{resource['type'].rpartition(':')[2]} {id}")
-        resource["dependencies"] = [
-            urn for urn in resource.get("dependencies") or [] if urn in listed
-        ]
-        resource["propertyDependencies"] = {
-            name: [urn for urn in urns or [] if urn in listed]
-            for name, urns in (resource.get("propertyDependencies") or {}).items()
-        }
-        for name in _REFERS:
-            if resource.get(name) not in listed:
-                resource.pop(name, None)
-        resource["inputs"] = known
+        resource = {**_referring_to(resource, listed), "inputs": known}
         resources.append(_made(resource, id) if id is not None else resource)
         listed.add(resource["urn"])
     return {**deployment, "resources": resources}, kept
+
+
+def without_store(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    """The deployment without all that is in an object store: its volume is lost, and so are they.
+
+    A refresh can't find that out: the provider fails on a policy that is gone, and has no server
+    to ask before the next update has made it.
+    """
+    every = deployment.get("resources") or []
+    kept = [resource for resource in every if not resource["type"].startswith("minio:")]
+    urns = {resource["urn"] for resource in kept}
+    return {**deployment, "resources": [_referring_to(resource, urns) for resource in kept]}
+
+
+def _referring_to(resource: Resource, urns: Collection[str]) -> dict[str, Any]:
+    """A resource without references to what is not listed."""
+    result = {**resource}
+    result["dependencies"] = [urn for urn in result.get("dependencies") or [] if urn in urns]
+    result["propertyDependencies"] = {
+        name: [urn for urn in of or [] if urn in urns]
+        for name, of in (result.get("propertyDependencies") or {}).items()
+    }
+    for name in _REFERS:
+        if result.get(name) not in urns:
+            result.pop(name, None)
+    return result
 
 
 def _made(resource: Resource, id: str) -> dict[str, Any]:
@@ -259,7 +275,9 @@ def _needs_store(deployment: Mapping[str, Any]) -> bool:
     return any(type.startswith("minio:") for type in types)
 
 
-def recover(name: str, adopt: bool, confirm: Callable[[str], None]) -> None:
+def recover(
+    name: str, confirm: Callable[[str], None], *, adopt: bool = False, forget_store: bool = False
+) -> None:
     """Put the state in order; raises UserError where that can't be done."""
     stack = Stack(name, confirm)
     exported = stack.export()
@@ -268,6 +286,10 @@ def recover(name: str, adopt: bool, confirm: Callable[[str], None]) -> None:
     deployment, kept = settled(deployment)
     if pending:
         print(f"{pending} under way; may exist: {', '.join(kept) or 'none'}", flush=True)
+    if forget_store:
+        confirm(f"Are bucket, user and policy of {name} lost, and the traces in it?")
+        deployment = without_store(deployment)
+    if pending or forget_store:
         stack.replace_state({**exported, "deployment": deployment})
     if adopt:
         deployment, kept = adopted(deployment, stack.plan())
@@ -303,6 +325,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also take over what exists under the names of what the program would create",
     )
     parser.add_argument(
+        "--forget-store",
+        action="store_true",
+        help="what is in the object store is lost with its volume: the next update makes it anew",
+    )
+    parser.add_argument(
         "--yes", action="store_true", help="no update of the stack runs any more; don't ask"
     )
 
@@ -314,4 +341,9 @@ def run(arguments: argparse.Namespace) -> None:
     if shutil.which("pulumi") is None:
         raise UserError("pulumi is not on PATH; `make recover STACK=...` finds it")
     said_yes = arguments.yes or os.environ.get("PULUMI_SKIP_CONFIRMATIONS") == "true"
-    recover(arguments.stack, arguments.adopt, (lambda _: None) if said_yes else _confirmed)
+    recover(
+        arguments.stack,
+        (lambda _: None) if said_yes else _confirmed,
+        adopt=arguments.adopt,
+        forget_store=arguments.forget_store,
+    )

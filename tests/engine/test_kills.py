@@ -14,7 +14,7 @@ from tests.engine.whole import assert_valid, assert_whole, existing, full_run
 
 OPERATIONS = {"up": 21, "rotation": 10, "destroy": 16}
 """How many operations on resources each update of the dev stack has."""
-# CI kills the first update at every operation, the others at every third; before and after by turns.
+# CI: the first update at every operation, the others at every third, before and after by turns.
 CASES = [
     (update, number, when)
     for update, count in OPERATIONS.items()

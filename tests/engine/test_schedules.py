@@ -1,5 +1,6 @@
 """Random faults over a stack's life, each schedule from its seed; afterwards the stack is whole."""
 
+import contextlib
 import random
 import shutil
 from pathlib import Path
@@ -92,11 +93,9 @@ def test_a_random_schedule_of_faults_ends_in_a_whole_stack(
         shell = Shell(box)
         for _ in range(STEPS):
             add_faults(box, rng)
-            try:
+            with contextlib.suppress(SandboxError):
                 step(box, rng)
-            except SandboxError as error:
-                assert "Traceback" not in str(error)
-                assert_valid(box)
+            assert_valid(box)
             box.cloud.forget_faults()
             if locked(box):
                 shell.run(guide.commands("recover")[0])
