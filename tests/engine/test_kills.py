@@ -1,5 +1,6 @@
 """The engine is killed before or after each of its operations, and the guide's commands mend it."""
 
+import base64
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,6 +91,21 @@ def test_a_killed_update_converges_in_two_documented_commands(
         assert existing(box) == {}
     else:
         assert_whole(box)
+
+
+def test_recovery_leaves_no_secret_in_clear(box_for) -> None:
+    """The state goes through recovery with its secrets decrypted."""
+    box = box_for("up")
+    box.cloud.fail("create", id="minio-root", when="after", act=box.kill)
+    with pytest.raises(SandboxError, match="ended by SIGKILL"):
+        box.up()
+    text = Shell(box).run(guide.commands("recover")[0])
+    secret = box.cloud.get("kubernetes", "Secret", "tempo/minio-root")
+    assert secret is not None
+    password = secret["data"]["MINIO_ROOT_PASSWORD"]
+    hidden = [password, base64.b64decode(password).decode()]
+    written = [path.read_text("utf-8", errors="replace") for path in box.state_files]
+    assert not [1 for word in hidden for shown in [text, *written] if word in shown]
 
 
 def test_a_foreign_object_that_stopped_a_creation_is_not_taken_over(box_for) -> None:
