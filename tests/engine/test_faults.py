@@ -34,10 +34,10 @@ FAULTS = {
     "crash": Kind(act=lambda box: box.crash),
     "hang": Kind("the operation was cancelled", act=lambda box: box.hang),
 }
-# CI has each operation fail once, and every way of failing three times.
+# CI has every other operation fail, and every way of failing at least once.
 CASES = [
     (number, fault)
-    for number in range(1, OPERATIONS + 1)
+    for number in range(1, OPERATIONS + 1, 1 if full_run() else 2)
     for index, fault in enumerate(FAULTS)
     if full_run() or number % len(FAULTS) == index
 ]
@@ -84,7 +84,7 @@ MADE = (
 """What can't be created twice."""
 
 
-@pytest.mark.parametrize("name", MADE if full_run() else MADE[3:7])
+@pytest.mark.parametrize("name", MADE if full_run() else MADE[4:7])
 def test_what_was_made_without_the_engine_being_told_is_adopted(box, name: str) -> None:
     """The provider was gone before it could answer, so nothing of it is in the state."""
     box.cloud.fail("create", id=name, when="after", act=box.crash)
