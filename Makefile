@@ -53,22 +53,30 @@ format: setup ## format, and fix what lint can fix
 # The interpreter of .venv comes first on PATH: plug-ins and the language host find it there.
 # A stack file that has lost its form is refused with its keys, where Pulumi would name a line at most.
 define pulumi
-	@$(python) -m ops stack-file "Pulumi.$(STACK).yaml"; \
-	pulumi="$$($(python) -m ops engine --language-host --path)"; \
+	@$(python) -m ops state-file --stack "$(STACK)"
+	@$(python) -m ops stack-file "Pulumi.$(STACK).yaml"
+	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" "$$pulumi" $@ --stack "$(STACK)" $(ARGS)
 endef
 
-.PHONY: preview up refresh destroy
+.PHONY: preview up refresh recover destroy
 preview: setup ## `pulumi preview` of STACK, on the real cluster
 	$(pulumi)
 up: setup ## `pulumi up` of STACK
 	$(pulumi)
 # Not the plain commands: what is in the cluster has to be forwarded to this machine meanwhile.
 refresh: setup ## `pulumi refresh` of STACK
+	@$(python) -m ops state-file --stack "$(STACK)"
 	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" \
 	$(python) -m ops with-forwards --stack "$(STACK)" -- "$$pulumi" refresh --stack "$(STACK)" $(ARGS)
+recover: setup ## after an update of STACK that was killed: lock, what was under way, refresh
+	@$(python) -m ops state-file --stack "$(STACK)"
+	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
+	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" $(python) -m ops recover --stack "$(STACK)" $(ARGS)
 destroy: setup ## `pulumi destroy` of STACK
+	@$(python) -m ops state-file --stack "$(STACK)"
+	@$(python) -m ops stack-file "Pulumi.$(STACK).yaml"
 	@pulumi="$$($(python) -m ops engine --language-host --path)"; \
 	PATH="$$PWD/.venv/bin:$$(dirname "$$pulumi"):$$PATH" \
 	$(python) -m ops with-forwards --destroys --stack "$(STACK)" -- "$$pulumi" destroy --stack "$(STACK)" $(ARGS) || { status=$$?; echo 'If something is protected: it holds traces. To delete them: tracing:deleteData: true in Pulumi.$(STACK).yaml, make up, make destroy.' >&2; exit $$status; }

@@ -53,6 +53,9 @@ ANALYZER: Final = "pulumi-analyzer-policy-python"
 """What starts a Python policy pack for a CLI without a language host (`NewPolicyAnalyzer` in
 github.com/pulumi/pulumi/pkg). A distribution of the CLI without one would have to bring it."""
 
+_PATIENCE_SECONDS: Final = 60
+"""How long what hangs waits for the engine to give it up; it does so at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Policies:
@@ -81,6 +84,7 @@ class Sandbox:
         directory: Path | None = None,
         *,
         stack_file: Path | None = None,
+        parallel: int | None = None,
         progress: Callable[[str], None] | None = None,
         cli: PulumiCommand | None = None,
         checkpoints: bool = True,
@@ -89,10 +93,12 @@ class Sandbox:
 
         The settings come from the project's own stack file unless another is named, the CLI is
         found unless it is given. Without checkpoints the state is written once, at the end of an
-        update: faster, and enough where nobody goes on after a kill.
+        update: faster, and enough where nobody goes on after a kill. With `parallel` operations at
+        a time, the engine's own number otherwise; one at a time are always in the same order.
         """
         self._checkpoints = checkpoints
-        self._project = project.resolve()
+        self._parallel = parallel
+        self.project = project.resolve()
         self.stack = stack
         self._temporary = directory is None
         # Resolved, because the engine runs elsewhere and would look for a relative path there.
@@ -104,9 +110,9 @@ class Sandbox:
             part.mkdir(parents=True, exist_ok=True)
         self.cloud = Cloud(self.directory / "cloud.json")
         self._providers = Providers(self.cloud)
-        self._program = Program(self._project, lambda: stores.stand_in(self._project, self.cloud))
-        self._engine = Engine(cli or find(progress), self.workspace, self.environment)
-        self._settings = Settings.read(stack_file or self._project / f"Pulumi.{stack}.yaml")
+        self.program = Program(self.project, lambda: stores.stand_in(self.project, self.cloud))
+        self.engine = Engine(cli or find(progress), self.workspace, self.environment)
+        self._settings = Settings.read(stack_file or self.project / f"Pulumi.{stack}.yaml")
         self._complete()
 
     def __enter__(self) -> Self:
@@ -174,15 +180,15 @@ class Sandbox:
 
     def command(self, *arguments: str) -> str:
         """Run another command of the CLI on the stack, such as `state unprotect URN`."""
-        self._prepare()
-        return self._engine.run([*arguments, *self._selected])
+        self.prepare()
+        return self.engine.run([*arguments, *self._selected])
 
     def outputs(self) -> dict[str, OutputValue]:
         """Return the stack's outputs, secret ones in clear and marked as such."""
-        self._prepare()
-        shown = json.loads(self._engine.run(["stack", "output", "--json", *self._selected]))
+        self.prepare()
+        shown = json.loads(self.engine.run(["stack", "output", "--json", *self._selected]))
         command = ["stack", "output", "--json", "--show-secrets", *self._selected]
-        clear = json.loads(self._engine.run(command))
+        clear = json.loads(self.engine.run(command))
         return {
             name: OutputValue(value=value, secret=shown[name] != value)
             for name, value in clear.items()
@@ -217,10 +223,27 @@ class Sandbox:
     def _selected(self) -> list[str]:
         return ["--stack", self.stack]
 
+    def kill(self, provider: str = "") -> None:
+        """End the engine at once; for `Cloud.fail(..., act=box.kill)`."""
+        self.engine.kill()
+
+    def crash(self, provider: str) -> None:
+        """End a provider, which the engine's next command starts anew."""
+        self._providers.crash(provider)
+
+    def hang(self, provider: str = "") -> None:
+        """Answer nothing until somebody loses patience: Ctrl-C."""
+        self.engine.interrupt()
+        self._providers.cancelled.wait(_PATIENCE_SECONDS)
+
     def _operate(self, arguments: list[str], on_output: OnOutput | None) -> Result:
-        self._prepare()
+        self.prepare()
         plain = ["--color", "never", *self._selected]
-        return self._engine.operate([*arguments, *plain], self._program, on_output)
+        try:
+            return self.engine.operate([*arguments, *plain], self.program, on_output)
+        finally:
+            # An engine that is gone does not stop what it has asked for.
+            self.cloud.settle()
 
     def _flags(self, policies: Policies | None) -> list[str]:
         if policies is None:
@@ -233,8 +256,9 @@ class Sandbox:
             flags += ["--policy-pack-config", str(policies.configuration.resolve())]
         return flags
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Bring the workspace up to the settings: a stack of its own, with a key of its own."""
+        self._providers.revive()
         if not self._unwritten:
             return
         file = self.workspace / f"Pulumi.{self.stack}.yaml"
@@ -244,22 +268,22 @@ class Sandbox:
             for key in ("backend", "main", "stackConfigDir"):
                 project.pop(key, None)
             (self.workspace / "Pulumi.yaml").write_text(yaml.safe_dump(project), "utf-8")
-            self._engine.run(["stack", "init", "--no-select", self.stack])
-        self._settings.write(file, lambda command: self._engine.run([*command, *self._selected]))
+            self.engine.run(["stack", "init", "--no-select", self.stack])
+        self._settings.write(file, lambda command: self.engine.run([*command, *self._selected]))
         self._unwritten = False
 
     def _project_file(self) -> dict[str, Any]:
-        file = self._project / "Pulumi.yaml"
+        file = self.project / "Pulumi.yaml"
         if not file.exists():
-            raise SandboxError(f"{self._project} is not a Pulumi project: it has no Pulumi.yaml")
+            raise SandboxError(f"{self.project} is not a Pulumi project: it has no Pulumi.yaml")
         return yaml.safe_load(file.read_text("utf-8"))
 
     def _complete(self) -> None:
         """Add what the stack needs beyond its file; the project's own configuration knows what."""
         self._unwritten = True
-        if not (self._project / "config").is_dir():
+        if not (self.project / "config").is_dir():
             return
-        with self._program.at_home():
+        with self.program.at_home():
             config = importlib.import_module("config")
             self._settings.add_missing(config.required_secrets(self._settings.raw))
             # An older revision of the project, which a review compares with, has no such question.
@@ -308,6 +332,7 @@ class Sandbox:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             **({} if self._checkpoints else _AT_THE_END),
+            **({"PULUMI_PARALLEL": str(self._parallel)} if self._parallel else {}),
         }
 
 

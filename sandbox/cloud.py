@@ -8,7 +8,7 @@ import copy
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,7 +44,8 @@ class CloudObject:
 class Fault:
     """An operation that is to go wrong, once."""
 
-    operation: Operation
+    operation: Operation | None
+    """Any if `None`; so for kind and id."""
     kind: str | None
     id: str | None
     nth: int
@@ -53,6 +54,8 @@ class Fault:
     when: When = "before"
     echo: bool = False
     """The message repeats what the provider was sent: inputs, and its own configuration."""
+    act: Callable[[str], object] | None = None
+    """Called at its moment, with the provider's name: what goes wrong besides the answer."""
     seen: int = field(default=0, init=False)
 
 
@@ -79,6 +82,8 @@ class Cloud:
         self.log: list[tuple[str, str, str]] = []
         self._path = path
         self._lock = threading.RLock()
+        self._changed = threading.Condition()
+        self._under_way = 0
         self._faults: list[Fault] = []
         self._stores: dict[str, StoreRules] = {}
         self._objects: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -90,9 +95,21 @@ class Cloud:
     @contextmanager
     def operation(self, name: str, kind: str, label: str) -> Iterator[Fault | None]:
         """Run one operation at a time, noted in the log, with the fault that waits for it."""
-        with self._lock:
-            self.log.append((name, kind, label))
-            yield self._next_fault(name, kind, label)
+        with self._changed:
+            self._under_way += 1
+        try:
+            with self._lock:
+                self.log.append((name, kind, label))
+                yield self._next_fault(name, kind, label)
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def settle(self) -> None:
+        """Wait until nothing is under way: what was asked for is done, though the asker be gone."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._under_way == 0)
 
     def objects(self, provider: str | None = None, kind: str | None = None) -> list[CloudObject]:
         """List what exists, sorted, copied."""
@@ -145,7 +162,7 @@ class Cloud:
 
     def fail(
         self,
-        operation: Operation,
+        operation: Operation | None = None,
         kind: str | None = None,
         id: str | None = None,
         *,
@@ -154,19 +171,26 @@ class Cloud:
         code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE,
         when: When = "before",
         echo: bool = False,
+        act: Callable[[str], object] | None = None,
     ) -> Fault:
         """Let the nth matching operation from now on go wrong, once.
 
         A kind is `Service`, `S3Bucket`; an id is the object's, or at creation the resource's name.
+        `act` is what goes wrong besides: `Sandbox.kill`, `crash` or `hang`.
         """
-        fault = Fault(operation, kind, id, nth, message, code, when, echo)
+        fault = Fault(operation, kind, id, nth, message, code, when, echo, act)
         with self._lock:
             self._faults.append(fault)
         return fault
 
+    def forget_faults(self) -> None:
+        """Let nothing go wrong any more that has not yet."""
+        with self._lock:
+            self._faults.clear()
+
     def _next_fault(self, name: str, kind: str, label: str) -> Fault | None:
         for fault in list(self._faults):
-            if fault.operation != name or fault.kind not in (None, kind):
+            if fault.operation not in (None, name) or fault.kind not in (None, kind):
                 continue
             if fault.id not in (None, label):
                 continue

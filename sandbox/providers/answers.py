@@ -40,9 +40,11 @@ class PartialError(Exception):
         self.id, self.outputs = id, outputs
 
 
-def raise_if(fault: Fault | None, *moments: str) -> None:
-    """Let a fault act, if this is its moment."""
+def raise_if(fault: Fault | None, provider: str, *moments: str) -> None:
+    """Let a fault of a provider act, if this is its moment."""
     if fault is not None and fault.when in moments:
+        if fault.act is not None:
+            fault.act(provider)
         raise FaultError(fault)
 
 

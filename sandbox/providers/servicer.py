@@ -18,8 +18,9 @@ from .simulation import Request, Simulation
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """Answers the engine out of a simulation."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, cancelled: threading.Event) -> None:
         self._simulation = simulation
+        self._cancelled = cancelled
         # The engine opens a connection per provider resource, all to this one server: two
         # kubernetes providers of a program must not read each other's flags.
         self._configs: dict[str, Mapping[str, Any]] = {}
@@ -30,7 +31,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return Empty()
 
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Empty:
-        """Stop nothing: no operation here takes time."""
+        """Say so to what hangs: no other operation here takes time."""
+        self._cancelled.set()
         return Empty()
 
     def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -125,7 +127,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             marked=marked,
         )
         with answering(context, question), self._faulty("read", question) as fault:
-            raise_if(fault, "before")
+            raise_if(fault, self._simulation.package, "before")
             found = self._simulation.read(question)
             if found is None:
                 return provider_pb2.ReadResponse()
@@ -168,9 +170,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             old_inputs=plain(decode(request.old_inputs)),
         )
         with answering(context, question), self._faulty("delete", question) as fault:
-            raise_if(fault, "before")
+            raise_if(fault, self._simulation.package, "before")
             self._simulation.delete(question)
-            raise_if(fault, "after", "partial")
+            raise_if(fault, self._simulation.package, "after", "partial")
         return Empty()
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -226,10 +228,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
                 id, outputs = action()
                 return id, self._outputs(question, outputs)
             with self._faulty(operation, question) as fault:
-                raise_if(fault, "before")
+                raise_if(fault, self._simulation.package, "before")
                 id, outputs = action()
                 marked = self._outputs(question, outputs)
                 if fault is not None and fault.when == "partial":
                     raise PartialError(fault.message, id, marked)
-                raise_if(fault, "after")
+                raise_if(fault, self._simulation.package, "after")
                 return id, marked

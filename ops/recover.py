@@ -1,0 +1,349 @@
+"""Puts a stack's state in order after an update that did not end: killed, or its machine lost.
+
+Such an update leaves a lock, and in the state what was under way. The engine can only forget what
+it was creating; if that exists nevertheless, the next update fails on it ("already exists"). Here
+it is written down as created instead, and a refresh finds out whether it is.
+
+With `--adopt` the same is done to everything that the program would create: for answers that were
+lost, and for a state that is lost or old.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any, Final
+
+from ops import UserError
+from ops.stack_files import ROOT
+from ops.with_forwards import open_forwards
+from port_forward import PortForwardError
+
+NAME = "recover"
+HELP = "after an update that was killed: lock, what was under way, refresh"
+
+Resource = Mapping[str, Any]
+
+_LOCKED: Final = ("stack is currently locked", "Another update is currently in progress")
+_HOLDER: Final = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+_SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+"""How a deployment marks a secret; with `plaintext`, JSON as text, until it is imported."""
+_RELEASE: Final = "kubernetes:helm.sh/v3:Release"
+
+
+_HIDDEN: Final = ("[secret]", "04da6b54-80e4-46f7-96ec-b56ff0331ba9")
+"""What stands in a plan for a secret, and for a value that is known only when it is applied."""
+_PROVIDER: Final = "pulumi:providers:"
+_REFERS: Final = ("deletedWith", "viewOf")
+
+
+def physical_id(resource: Resource) -> str | None:
+    """The id that a resource has once it exists, from its inputs.
+
+    `None` for what can be made again without harm: values that live in the state alone, and what
+    the provider overwrites (users, policies and lifecycles of a MinIO).
+    """
+    type, inputs = resource["type"], _plain(resource.get("inputs") or {})
+    if type == _RELEASE:
+        return f"{inputs['namespace']}/{inputs['name']}"
+    if type.startswith("kubernetes:"):
+        metadata = inputs["metadata"]
+        namespace = metadata.get("namespace")
+        return f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
+    if type == "minio:index/s3Bucket:S3Bucket":
+        return inputs["bucket"]
+    if type.startswith("grafana:"):
+        uid = inputs.get("uid") or json.loads(inputs.get("configJson", "{}")).get("uid")
+        return f"{inputs.get('orgId', 1)}:{uid}"
+    return None
+
+
+def settled(deployment: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The deployment with nothing under way, and what of it may exist, by type and name.
+
+    A resource that was being created is listed as if it had been: a refresh removes it again if it
+    is not there. Whatever was being changed or deleted is listed already.
+    """
+    resources = [dict(resource) for resource in deployment.get("resources") or []]
+    kept = []
+    for operation in deployment.get("pending_operations") or []:
+        resource = operation["resource"]
+        if operation["type"] != "creating" or not resource.get("custom"):
+            continue
+        id = physical_id(resource)
+        if id is None:
+            continue
+        # Its replacement was under way: the old one goes, or is gone, as the engine does it.
+        resources = [
+            {**other, "delete": True} if other["urn"] == resource["urn"] else other
+            for other in resources
+            if not (other["urn"] == resource["urn"] and other.get("pendingReplacement"))
+        ]
+        resources.append(_made(resource, id))
+        kept.append(f"{resource['type'].rpartition(':')[2]} {id}")
+    rest = {key: value for key, value in deployment.items() if key != "pending_operations"}
+    return {**rest, "resources": resources}, kept
+
+
+def adopted(
+    deployment: Mapping[str, Any], plan: Iterable[Mapping[str, Any]]
+) -> tuple[dict[str, Any], list[str]]:
+    """The deployment with all that a plan would create, and what of it may exist.
+
+    Left out is what can be made again without harm, and what belongs to a provider that can't be
+    asked yet, because its password is not known to a plan.
+    """
+    resources = [dict(resource) for resource in deployment.get("resources") or []]
+    listed = {resource["urn"] for resource in resources}
+    providers = {r["urn"]: r["id"] for r in resources if r["type"].startswith(_PROVIDER)}
+    kept = []
+    for step in plan:
+        resource = {**step.get("newState", {})}
+        if step["op"] != "create" or resource["urn"] in listed:
+            continue
+        inputs = resource.get("inputs") or {}
+        known = _known(inputs)
+        if resource["type"].startswith(_PROVIDER):
+            if known != inputs:
+                continue
+            id = providers[resource["urn"]] = str(uuid.uuid4())
+        elif not resource.get("custom"):
+            id = None
+        else:
+            provider = resource["provider"].rpartition("::")[0]
+            id = physical_id({**resource, "inputs": known})
+            if id is None or provider not in providers:
+                continue
+            resource["provider"] = f"{provider}::{providers[provider]}"
+            kept.append(f"{resource['type'].rpartition(':')[2]} {id}")
+        resource = {**_referring_to(resource, listed), "inputs": known}
+        resources.append(_made(resource, id) if id is not None else resource)
+        listed.add(resource["urn"])
+    return {**deployment, "resources": resources}, kept
+
+
+def without_store(deployment: Mapping[str, Any]) -> dict[str, Any]:
+    """The deployment without all that is in an object store: its volume is lost, and so are they.
+
+    A refresh can't find that out: the provider fails on a policy that is gone, and has no server
+    to ask before the next update has made it.
+    """
+    every = deployment.get("resources") or []
+    kept = [resource for resource in every if not resource["type"].startswith("minio:")]
+    urns = {resource["urn"] for resource in kept}
+    return {**deployment, "resources": [_referring_to(resource, urns) for resource in kept]}
+
+
+def _referring_to(resource: Resource, urns: Collection[str]) -> dict[str, Any]:
+    """A resource without references to what is not listed."""
+    result = {**resource}
+    result["dependencies"] = [urn for urn in result.get("dependencies") or [] if urn in urns]
+    result["propertyDependencies"] = {
+        name: [urn for urn in of or [] if urn in urns]
+        for name, of in (result.get("propertyDependencies") or {}).items()
+    }
+    for name in _REFERS:
+        if result.get(name) not in urns:
+            result.pop(name, None)
+    return result
+
+
+def _made(resource: Resource, id: str) -> dict[str, Any]:
+    """A resource as it is listed once it has been created, as far as its inputs tell."""
+    inputs = resource.get("inputs") or {}
+    outputs = {**inputs}
+    if resource["type"] == _RELEASE:
+        # Otherwise the provider takes the release for one to import, and keeps the chart's own
+        # name where the program says a path.
+        outputs["__inputs"] = {**_SECRET, "plaintext": json.dumps(_plain(inputs))}
+    return {**resource, "id": id, "outputs": outputs}
+
+
+def _known(value: Any) -> Any:
+    """A value without what a plan hides."""
+    if isinstance(value, Mapping):
+        return {key: _known(item) for key, item in value.items() if item not in _HIDDEN}
+    if isinstance(value, list):
+        return [_known(item) for item in value if item not in _HIDDEN]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """A value without the marks of secrets."""
+    if isinstance(value, Mapping):
+        if _SECRET.items() <= value.items():
+            return _plain(json.loads(value["plaintext"]))
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+class Stack:
+    """The engine's commands on one stack."""
+
+    def __init__(self, name: str, confirm: Callable[[str], None]) -> None:
+        """`confirm` asks, and raises UserError where the answer is no."""
+        self._name = name
+        self._confirm = confirm
+
+    def export(self) -> dict[str, Any]:
+        """The state, with its secrets in clear: not to be written anywhere."""
+        return json.loads(self._run("stack", "export", "--show-secrets"))
+
+    def replace_state(self, exported: Mapping[str, Any]) -> None:
+        """Write the state, its secrets encrypted."""
+        self._unlocked("stack", "import", text=json.dumps(exported))
+
+    def plan(self) -> list[Mapping[str, Any]]:
+        """The steps of the next update."""
+        # With this the provider takes an object that is there for no error.
+        upsert = {"PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true"}
+        return json.loads(self._run("preview", "--json", environment=upsert)).get("steps") or []
+
+    def refresh(self) -> None:
+        """Bring the state up to what exists."""
+        self._unlocked("refresh", "--yes", "--skip-preview", shown=True)
+
+    def _unlocked(self, *arguments: str, text: str | None = None, shown: bool = False) -> None:
+        try:
+            self._run(*arguments, text=text, shown=shown)
+        except UserError as error:
+            if not any(said in str(error) for said in _LOCKED):
+                raise
+            self._unlock(str(error))
+            self._run(*arguments, text=text, shown=shown)
+
+    def _unlock(self, complaint: str) -> None:
+        for holder in _HOLDER.finditer(complaint):
+            if holder["host"] == socket.gethostname() and _runs(int(holder["pid"])):
+                raise UserError(
+                    f"an update of {self._name} is running on this machine (process "
+                    f"{holder['pid']}); wait until it has ended. Nothing was changed"
+                )
+        self._confirm(f"{complaint}\nIs it certain that this update does not run any more?")
+        self._run("cancel", "--yes")
+        print("lock removed", flush=True)
+
+    def _run(
+        self,
+        *arguments: str,
+        text: str | None = None,
+        shown: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
+        stack = [self._name] if arguments[0] == "cancel" else ["--stack", self._name]
+        command = ["pulumi", *arguments, *stack, "--non-interactive"]
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            check=False,
+        )
+        if shown:
+            print(done.stdout, end="", flush=True)
+        if done.returncode:
+            # What it was given and what it gave stay out of the message: there are secrets in them.
+            said = done.stderr.strip() or (done.stdout.strip() if shown else "")
+            raise UserError(f"pulumi {' '.join(arguments[:2])} failed: {said}")
+        return done.stdout
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _needs_store(deployment: Mapping[str, Any]) -> bool:
+    """Whether a refresh asks the object store: before it has something, it may not be there."""
+    types = [resource["type"] for resource in deployment.get("resources") or []]
+    return any(type.startswith("minio:") for type in types)
+
+
+def recover(
+    name: str, confirm: Callable[[str], None], *, adopt: bool = False, forget_store: bool = False
+) -> None:
+    """Put the state in order; raises UserError where that can't be done."""
+    stack = Stack(name, confirm)
+    exported = stack.export()
+    deployment = exported.get("deployment") or {}
+    pending = len(deployment.get("pending_operations") or [])
+    deployment, kept = settled(deployment)
+    if pending:
+        print(f"{pending} under way; may exist: {', '.join(kept) or 'none'}", flush=True)
+    if forget_store:
+        confirm(f"Are bucket, user and policy of {name} lost, and the traces in it?")
+        deployment = without_store(deployment)
+    if pending or forget_store:
+        stack.replace_state({**exported, "deployment": deployment})
+    if adopt:
+        deployment, kept = adopted(deployment, stack.plan())
+        listed = "\n  ".join(kept)
+        if kept:
+            confirm(f"If these exist, they are from now on {name}'s:\n  {listed}\nAre they?")
+            print(f"may exist:\n  {listed}", flush=True)
+            stack.replace_state({**exported, "deployment": deployment})
+    file = ROOT / f"Pulumi.{name}.yaml"
+    try:
+        with ExitStack() as held:
+            # A store that is not there (any more) has nothing in it to ask for either.
+            open_forwards(file, held, destroys=not _needs_store(deployment))
+            stack.refresh()
+    except PortForwardError as error:
+        raise UserError(str(error)) from None
+    print(f"the state of {name} is in order; next: make up STACK={name}")
+
+
+def _confirmed(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise UserError(f"{question} Say so with --yes (make recover ARGS=--yes)")
+    if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise UserError("not confirmed; nothing was changed")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The stack, and whether to ask."""
+    parser.add_argument("--stack", required=True, help="the stack, such as dev")
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="also take over what exists under the names of what the program would create",
+    )
+    parser.add_argument(
+        "--forget-store",
+        action="store_true",
+        help="what is in the object store is lost with its volume: the next update makes it anew",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="no update of the stack runs any more; don't ask"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Put the state in order."""
+    if not (ROOT / f"Pulumi.{arguments.stack}.yaml").is_file():
+        raise UserError(f"there is no Pulumi.{arguments.stack}.yaml; name one of the stacks here")
+    if shutil.which("pulumi") is None:
+        raise UserError("pulumi is not on PATH; `make recover STACK=...` finds it")
+    said_yes = arguments.yes or os.environ.get("PULUMI_SKIP_CONFIRMATIONS") == "true"
+    recover(
+        arguments.stack,
+        (lambda _: None) if said_yes else _confirmed,
+        adopt=arguments.adopt,
+        forget_store=arguments.forget_store,
+    )

@@ -1,0 +1,147 @@
+"""The procedures of docs/operations.md, run as they stand there, and what each has to achieve."""
+
+import base64
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ops.stack_files import ROOT, STACK_FILES
+from sandbox import Sandbox
+from sandbox.shell import Shell
+from tests.engine import guide
+from tests.engine.whole import assert_whole, existing
+
+ELSEWHERE = {"recover", "recover-destroy", "adopt", "damaged"}
+"""Procedures that other modules of this directory run."""
+
+
+def sandbox(directory: Path) -> Sandbox:
+    box = Sandbox(ROOT, guide.STACK, directory, stack_file=STACK_FILES["dev"])
+    box.set_config("tracing:environment", "dev")
+    box.set_config("tracing:grafana", {"url": "https://grafana.example.com"})
+    box.set_config("tracing:grafanaAuth", "first-token", secret=True)
+    return box
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("applied") / "box"
+    with sandbox(directory) as box:
+        box.up()
+    return directory
+
+
+@pytest.fixture
+def box(applied: Path, tmp_path: Path):
+    shutil.copytree(applied, tmp_path / "box", symlinks=True)
+    with sandbox(tmp_path / "box") as opened:
+        yield opened
+
+
+def run(box: Sandbox, name: str, before: str = "") -> str:
+    return Shell(box).run(before + guide.procedures()[name], hurry=True)
+
+
+def in_secret(box: Sandbox, id: str, key: str) -> str:
+    secret = box.cloud.get("kubernetes", "Secret", id)
+    assert secret is not None
+    return base64.b64decode(secret["data"][key]).decode()
+
+
+def release(box: Sandbox, id: str) -> dict:
+    found = box.cloud.get("kubernetes", "Release", id)
+    assert found is not None
+    return found
+
+
+def test_every_procedure_of_the_guide_is_run_by_a_test() -> None:
+    source = Path(__file__).read_text("utf-8")
+    for name in guide.procedures().keys() - ELSEWHERE:
+        assert f'"{name}"' in source, name
+
+
+def test_a_new_key_of_the_store_is_in_use_and_the_old_user_is_gone(box) -> None:
+    run(box, "rotate-store-key")
+    assert [user.id for user in box.cloud.objects("minio", "IamUser")] == ["tempo-2"]
+    assert_whole(box)
+
+
+def test_a_new_root_password_is_in_the_servers_secret(box) -> None:
+    before = in_secret(box, "tempo/minio-root", "MINIO_ROOT_PASSWORD")
+    run(box, "rotate-root-password")
+    assert in_secret(box, "tempo/minio-root", "MINIO_ROOT_PASSWORD") != before
+    assert_whole(box)
+
+
+def test_a_generated_password_is_given_from_then_on(box) -> None:
+    before = in_secret(box, "tempo/minio-root", "MINIO_ROOT_PASSWORD")
+    run(box, "give-root-password")
+    assert in_secret(box, "tempo/minio-root", "MINIO_ROOT_PASSWORD") == before
+    assert not [r for r in box.resources() if r["urn"].endswith("::minio-root-password")]
+    assert_whole(box)
+
+
+def test_a_new_token_of_grafana_is_used(box) -> None:
+    run(box, "rotate-grafana", "printf second-token > token\n")
+    shown = Shell(box).run("pulumi config get tracing:grafanaAuth --stack staging")
+    assert shown.endswith("second-token\n")
+    assert_whole(box)
+
+
+def test_a_setting_is_put_back(box) -> None:
+    changed = "pulumi config set --stack staging --path tracing:tempo.blockRetention 24h\n"
+    Shell(box).run(f"{changed}make up STACK=staging", hurry=True)
+    assert release(box, "tempo/tempo-distributed")["status"]["revision"] == 2
+    run(box, "rollback")
+    values = release(box, "tempo/tempo-distributed")["values"]
+    assert values["compactor"]["config"]["compaction"]["block_retention"] == "48h"
+    assert_whole(box)
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        ("pending-install", "pending-install"),
+        ("pending-upgrade", "pending-upgrade"),
+        ("pending-rollback", "pending-upgrade"),
+    ],
+)
+def test_a_pending_release_is_found_and_mended(box, status: str, name: str) -> None:
+    id = "otel/opentelemetry-collector"
+    box.cloud.drift("kubernetes", "Release", id, "status.status", status)
+    if status != "pending-install":
+        box.cloud.drift("kubernetes", "Release", id, "status.revision", 2)
+    found = Shell(box).run("helm list -A --pending")
+    assert f"opentelemetry-collector\totel\t{2 if name == 'pending-upgrade' else 1}" in found
+
+    run(box, name, "NAME=opentelemetry-collector NAMESPACE=otel\n")
+
+    assert release(box, id)["status"]["status"] == "deployed"
+    assert_whole(box)
+
+
+def test_a_stack_without_a_state_takes_up_what_is_there(box) -> None:
+    shell = Shell(box)
+    shutil.rmtree(box.directory / "backend" / ".pulumi" / "stacks")
+    before = existing(box)
+    box.cloud.drift("minio", "S3Bucket", "tempo", "objects", {"traces": "x"})
+    shell.run(guide.procedures()["lost-state"], hurry=True)
+    assert existing(box) == before
+    [bucket] = box.cloud.objects("minio", "S3Bucket")
+    assert bucket.properties["objects"] == {"traces": "x"}
+    assert_whole(box)
+
+
+def test_a_store_whose_volume_is_lost_is_made_anew(box) -> None:
+    box.cloud.remove("kubernetes", "PersistentVolumeClaim", "tempo/data-minio-0")
+    for lost in box.cloud.objects("minio"):
+        box.cloud.remove("minio", lost.kind, lost.id)
+    run(box, "lost-volume")
+    assert_whole(box)
+
+
+def test_a_platform_that_is_removed_leaves_nothing(box) -> None:
+    run(box, "remove")
+    assert existing(box) == {}
+    assert [path for path in box.state_files if path.name == "staging.json"] == []

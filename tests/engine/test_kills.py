@@ -1,0 +1,123 @@
+"""The engine is killed before or after each of its operations, and the guide's commands mend it."""
+
+import base64
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.stack_files import ROOT, STACK_FILES
+from sandbox import Sandbox, SandboxError
+from sandbox.shell import Shell
+from tests.engine import guide
+from tests.engine.whole import assert_valid, assert_whole, existing, full_run
+
+OPERATIONS = {"up": 21, "rotation": 10, "destroy": 16}
+"""How many operations on resources each update of the dev stack has."""
+# CI: the first update at every operation, the others at every fifth, before and after by turns.
+CASES = [
+    (update, number, when)
+    for update, count in OPERATIONS.items()
+    for number in range(1, count + 1, 1 if update == "up" or full_run() else 5)
+    for when in ("before", "after")
+    if full_run() or (number % 2 == 1) == (when == "before")
+]
+
+
+def sandbox(directory: Path) -> Sandbox:
+    """The dev stack under the name that the guide's examples have, one operation at a time."""
+    box = Sandbox(ROOT, guide.STACK, directory, stack_file=STACK_FILES["dev"], parallel=1)
+    box.set_config("tracing:environment", "dev")
+    return box
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a stack that is up."""
+    directory = tmp_path_factory.mktemp("applied") / "box"
+    with sandbox(directory) as box:
+        box.up()
+    return directory
+
+
+@pytest.fixture
+def box_for(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Sandbox]]:
+    """A sandbox in which one of the updates comes next."""
+    opened: list[Sandbox] = []
+
+    def open_box(update: str) -> Sandbox:
+        directory = tmp_path / "box"
+        if update != "up":
+            shutil.copytree(request.getfixturevalue("applied"), directory, symlinks=True)
+        opened.append(box := sandbox(directory))
+        if update == "rotation":
+            box.set_config("tracing:objectStore.keyVersion", 2)
+        return box
+
+    yield open_box
+    for box in opened:
+        box.close()
+
+
+def run(box: Sandbox, update: str) -> None:
+    (box.destroy if update == "destroy" else box.up)()
+
+
+@pytest.mark.parametrize("update", OPERATIONS)
+def test_an_update_has_as_many_operations_as_are_killed(box_for, update: str) -> None:
+    box = box_for(update)
+    run(box, update)
+    assert len(box.cloud.log) == OPERATIONS[update]
+
+
+@pytest.mark.parametrize(("update", "number", "when"), CASES)
+def test_a_killed_update_converges_in_two_documented_commands(
+    box_for, update: str, number: int, when
+) -> None:
+    box = box_for(update)
+    fault = box.cloud.fail(nth=number, when=when, act=box.kill)
+    with pytest.raises(SandboxError, match="ended by SIGKILL"):
+        run(box, update)
+    assert fault.seen == number
+    assert_valid(box)
+
+    commands = guide.commands("recover-destroy" if update == "destroy" else "recover")
+    assert len(commands) <= 2
+    Shell(box).run("\n".join(commands), hurry=True)
+
+    if update == "destroy":
+        assert box.resources() == []
+        assert existing(box) == {}
+    else:
+        assert_whole(box)
+
+
+def test_recovery_leaves_no_secret_in_clear(box_for) -> None:
+    """The state goes through recovery with its secrets decrypted."""
+    box = box_for("up")
+    box.cloud.fail("create", id="minio-root", when="after", act=box.kill)
+    with pytest.raises(SandboxError, match="ended by SIGKILL"):
+        box.up()
+    text = Shell(box).run(guide.commands("recover")[0])
+    secret = box.cloud.get("kubernetes", "Secret", "tempo/minio-root")
+    assert secret is not None
+    password = secret["data"]["MINIO_ROOT_PASSWORD"]
+    hidden = [password, base64.b64decode(password).decode()]
+    written = [path.read_text("utf-8", errors="replace") for path in box.state_files]
+    assert not [1 for word in hidden for shown in [text, *written] if word in shown]
+
+
+def test_a_foreign_object_that_stopped_a_creation_is_not_taken_over(box_for) -> None:
+    """The engine was told so, and has nothing pending: recovery knows of no such creation."""
+    box = box_for("up")
+    box.cloud.put("minio", "S3Bucket", "tempo", {"objects": {"theirs": "x"}, "acl": "private"})
+    with pytest.raises(SandboxError, match="bucket already exists"):
+        box.up()
+    with pytest.raises(SandboxError, match="bucket already exists"):
+        Shell(box).run(guide.procedures()["recover"])
+    assert box.cloud.get("minio", "S3Bucket", "tempo") == {
+        "objects": {"theirs": "x"},
+        "acl": "private",
+    }
+    assert not [r for r in box.resources() if r["type"].endswith(":S3Bucket")]

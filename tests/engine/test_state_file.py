@@ -1,0 +1,153 @@
+"""The state file is damaged, or two want to write it at once: refused, and mended by the guide."""
+
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from ops.stack_files import ROOT, STACK_FILES
+from sandbox import Sandbox, SandboxError
+from sandbox.shell import Shell
+from tests.engine import guide
+from tests.engine.whole import assert_whole, full_run
+
+SEEDS = range(1, 26) if full_run() else range(1, 3)
+
+
+def sandbox(directory: Path) -> Sandbox:
+    box = Sandbox(ROOT, guide.STACK, directory, stack_file=STACK_FILES["dev"])
+    box.set_config("tracing:environment", "dev")
+    return box
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("applied") / "box"
+    with sandbox(directory) as box:
+        box.up()
+    return directory
+
+
+@pytest.fixture
+def box(applied: Path, tmp_path: Path):
+    shutil.copytree(applied, tmp_path / "box", symlinks=True)
+    with sandbox(tmp_path / "box") as opened:
+        yield opened
+
+
+def cut_off(content: bytes, rng: random.Random) -> bytes:
+    return content[: rng.randrange(len(content))]
+
+
+def flip_a_bit(content: bytes, rng: random.Random) -> bytes:
+    place = rng.randrange(len(content))
+    flipped = content[place] ^ 1 << rng.randrange(8)
+    return content[:place] + bytes([flipped]) + content[place + 1 :]
+
+
+def state_file(box: Sandbox) -> Path:
+    [file] = [path for path in box.state_files if path.name == f"{box.stack}.json"]
+    return file
+
+
+@pytest.mark.parametrize("damaged", [cut_off, flip_a_bit])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_damaged_state_is_refused_and_the_backup_restores_it(box, damaged, seed: int) -> None:
+    file = state_file(box)
+    content = damaged(file.read_bytes(), random.Random(seed))
+    file.write_bytes(content)
+    before = box.cloud.objects()
+    shell = Shell(box)
+    # Another command with each seed: all of them check in the same way.
+    command = ("preview", "up", "refresh", "recover", "destroy")[seed % 5]
+    with pytest.raises(SandboxError, match="the state of staging is damaged") as refused:
+        shell.run(f"make {command} STACK=staging")
+    assert "Traceback" not in str(refused.value)
+    assert file.read_bytes() == content
+    assert box.cloud.objects() == before
+
+    shell.run(guide.procedures()["damaged"], hurry=True)
+
+    assert_whole(box)
+
+
+def test_a_whole_state_is_not_restored(box) -> None:
+    content = state_file(box).read_bytes()
+    said = Shell(box).run(guide.commands("damaged")[0])
+    assert "nothing was restored" in said
+    assert state_file(box).read_bytes() == content
+
+
+def test_without_a_whole_backup_the_way_out_is_said(box) -> None:
+    file = state_file(box)
+    for path in box.state_files:
+        if path.suffix in (".json", ".bak") and "backend" in path.parts:
+            path.write_text("{")
+    with pytest.raises(SandboxError, match="no whole state is kept") as refused:
+        Shell(box).run(guide.commands("damaged")[0])
+    assert "ARGS=--adopt" in str(refused.value)
+    assert file.read_text() == "{"
+
+
+WRITERS = {
+    "refresh": ["refresh", "--yes", "--skip-preview"],
+    "destroy": ["destroy", "--yes", "--skip-preview"],
+    "import": ["stack", "import"],
+    "state": ["state", "unprotect", "--all", "--yes"],
+    "make recover": [],
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_second_writer_is_refused_while_an_update_runs(box, writer: str) -> None:
+    Shell(box)
+    box.set_config("tracing:tempo.blockRetention", "24h")
+    box.prepare()
+    state = box.command("stack", "export")
+    reached, go_on = threading.Event(), threading.Event()
+
+    def wait(_: str) -> None:
+        reached.set()
+        go_on.wait()
+
+    # Held in the middle of its first operation, which then fails.
+    box.cloud.fail(act=wait, message="held")
+    environment = dict(box.environment)
+    ended: list[SandboxError] = []
+
+    def update() -> None:
+        try:
+            box.up()
+        except SandboxError as error:
+            ended.append(error)
+
+    first = threading.Thread(target=update)
+    first.start()
+    try:
+        assert reached.wait(120)
+        operations = len(box.cloud.log)
+        second = subprocess.run(
+            [str(box.engine.cli), "--non-interactive", *WRITERS[writer], "--stack", box.stack]
+            if WRITERS[writer]
+            else [sys.executable, "-m", "ops", "recover", "--stack", box.stack, "--yes"],
+            cwd=box.workspace,
+            env={**environment, "PATH": f"{box.engine.cli.parent}:{environment['PATH']}"},
+            input=state,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert second.returncode != 0
+        running = "is running on this machine" if writer == "make recover" else "currently locked"
+        assert running in second.stderr + second.stdout
+        assert len(box.cloud.log) == operations
+    finally:
+        go_on.set()
+        first.join()
+    assert ["held" in str(error) for error in ended] == [True]
+    box.up()
+    assert_whole(box)

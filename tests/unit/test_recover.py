@@ -1,0 +1,214 @@
+"""What recovery writes into a state, and which files of a backend it takes for whole."""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import UserError, state_file
+from ops.recover import adopted, physical_id, settled, without_store
+from ops.stack_files import STACK_FILES, recorded
+
+CLUSTER = "urn:pulumi:dev::tracing::pulumi:providers:kubernetes::cluster"
+MINIO = "urn:pulumi:dev::tracing::pulumi:providers:minio::admin"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+SECRET_MARK = "4dabf18193072939515e22adb298388d"
+MADE_AGAIN = ("random:", "minio:index/iam", "minio:index/ilmPolicy:", "minio:index/s3BucketV")
+
+
+def resource(type: str, name: str, inputs: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    urn = f"urn:pulumi:dev::tracing::{type}::{name}"
+    return {"urn": urn, "custom": True, "type": type, "inputs": inputs, **fields}
+
+
+def namespace(name: str = "tempo", **fields: Any) -> dict[str, Any]:
+    inputs = {"kind": "Namespace", "metadata": {"name": name}}
+    provider = {"provider": f"{CLUSTER}::1"}
+    return resource("kubernetes:core/v1:Namespace", name, inputs, **provider | fields)
+
+
+def pending(*resources: dict[str, Any], type: str = "creating") -> list[dict[str, Any]]:
+    return [{"resource": entry, "type": type} for entry in resources]
+
+
+def in_a_state(value: Any) -> Any:
+    """A registration's values as a state has them: its secrets are JSON as text."""
+    if isinstance(value, dict):
+        if SECRET_MARK in value:
+            mark = {SECRET_MARK: value[SECRET_MARK]}
+            return {**mark, "plaintext": json.dumps(in_a_state(value["value"]))}
+        return {key: in_a_state(item) for key, item in value.items()}
+    return [in_a_state(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("stack", STACK_FILES)
+def test_every_kind_that_a_stack_registers_has_an_id_or_can_be_made_again(stack: str) -> None:
+    for entry in recorded(stack).resources:
+        if entry.type.startswith(("tracing:", "pulumi:")):
+            continue
+        id = physical_id({"type": entry.type, "inputs": in_a_state(entry.inputs)})
+        assert (id is None) == entry.type.startswith(MADE_AGAIN), entry.type
+
+
+def test_what_was_being_created_is_listed_as_created() -> None:
+    claim = namespace("tempo")
+    inputs = {"metadata": {"name": "data", "namespace": "tempo"}}
+    data = resource("kubernetes:core/v1:PersistentVolumeClaim", "claim", inputs)
+    result, kept = settled({"resources": [claim], "pending_operations": pending(data)})
+    assert result["resources"] == [claim, {**data, "id": "tempo/data", "outputs": inputs}]
+    assert "pending_operations" not in result
+    assert kept == ["PersistentVolumeClaim tempo/data"]
+
+
+def test_what_can_be_made_again_and_what_was_being_changed_is_forgotten() -> None:
+    user = resource("minio:index/iamUser:IamUser", "user", {"name": "tempo"})
+    value = resource("random:index/randomUuid:RandomUuid", "version", {})
+    operations = pending(user, value) + pending(namespace(), type="updating")
+    result, kept = settled({"resources": [namespace()], "pending_operations": operations})
+    assert result["resources"] == [namespace()]
+    assert kept == []
+
+
+def test_a_replacement_leaves_the_old_one_to_be_deleted() -> None:
+    old = resource(RELEASE, "tempo", {"name": "old", "namespace": "tempo"}, id="tempo/old")
+    new = resource(RELEASE, "tempo", {"name": "new", "namespace": "tempo"})
+    result, _ = settled({"resources": [old], "pending_operations": pending(new)})
+    assert [(r["id"], r.get("delete")) for r in result["resources"]] == [
+        ("tempo/old", True),
+        ("tempo/new", None),
+    ]
+
+
+def test_what_was_deleted_for_its_replacement_is_listed_no_more() -> None:
+    old = namespace(id="tempo", pendingReplacement=True)
+    operations = pending(namespace())
+    result, _ = settled({"resources": [old], "pending_operations": operations})
+    assert [r.get("pendingReplacement") for r in result["resources"]] == [None]
+
+
+def test_a_release_has_its_inputs_twice_the_second_time_as_a_secret() -> None:
+    """Without them the provider would import it, with the chart's own name and defaults."""
+    hidden = {SECRET_MARK: "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"word"'}
+    inputs = {"name": "tempo", "namespace": "tempo", "values": {"password": hidden}}
+    release = resource(RELEASE, "tempo", inputs)
+    result, _ = settled({"pending_operations": pending(release)})
+    copy = result["resources"][0]["outputs"]["__inputs"]
+    assert SECRET_MARK in copy
+    assert json.loads(copy["plaintext"])["values"] == {"password": "word"}
+
+
+def test_a_plan_is_adopted_where_its_provider_can_be_asked() -> None:
+    cluster = {**resource("pulumi:providers:kubernetes", "cluster", {"context": "kind"})}
+    admin = resource("pulumi:providers:minio", "admin", {"minioPassword": "[secret]"})
+    bucket = resource("minio:index/s3Bucket:S3Bucket", "bucket", {"bucket": "tempo"})
+    steps = [
+        cluster,
+        admin,
+        namespace(provider=f"{CLUSTER}::{UNKNOWN}", dependencies=[admin["urn"]]),
+        {**bucket, "provider": f"{MINIO}::{UNKNOWN}"},
+    ]
+    result, kept = adopted({}, [{"op": "create", "newState": step} for step in steps])
+    provider, adopted_namespace = result["resources"]
+    assert kept == ["Namespace tempo"]
+    assert adopted_namespace["provider"] == f"{CLUSTER}::{provider['id']}"
+    assert adopted_namespace["dependencies"] == []
+    assert UNKNOWN not in json.dumps(result)
+
+
+def test_what_is_in_the_state_is_not_adopted_again() -> None:
+    steps = [{"op": "create", "newState": namespace()}, {"op": "same", "newState": namespace("a")}]
+    assert adopted({"resources": [namespace()]}, steps) == ({"resources": [namespace()]}, [])
+
+
+def test_a_plan_hides_what_is_not_written_into_a_state() -> None:
+    cluster = resource("pulumi:providers:kubernetes", "cluster", {}, id="1")
+    metadata = {"name": "keys", "namespace": "tempo"}
+    inputs = {"metadata": metadata, "stringData": {"key": "[secret]"}, "list": [UNKNOWN, "a"]}
+    secret = resource("kubernetes:core/v1:Secret", "keys", inputs, provider=f"{CLUSTER}::1")
+    result, _ = adopted({"resources": [cluster]}, [{"op": "create", "newState": secret}])
+    known = {"metadata": metadata, "stringData": {}, "list": ["a"]}
+    assert result["resources"][-1]["inputs"] == known
+
+
+def test_a_lost_store_leaves_no_reference_to_it() -> None:
+    bucket = resource("minio:index/s3Bucket:S3Bucket", "bucket", {"bucket": "tempo"})
+    reader = namespace(dependencies=[bucket["urn"]], propertyDependencies={"a": [bucket["urn"]]})
+    [kept] = without_store({"resources": [bucket, reader]})["resources"]
+    assert bucket["urn"] not in json.dumps(kept)
+    assert kept["propertyDependencies"] == {"a": []}
+
+
+STATE = json.dumps({"version": 3, "checkpoint": {"latest": {"resources": []}}}).encode()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / ".pulumi" / "stacks" / "tracing" / "dev.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(STATE)
+    digest = base64.b64encode(hashlib.md5(STATE).digest()).decode()
+    path.with_name("dev.json.attrs").write_text(json.dumps({"md5": digest}))
+    return path
+
+
+def test_a_file_as_it_was_written_is_whole(file: Path) -> None:
+    assert state_file.damage(file) is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"", STATE[:40], b"[]", b"{}", b"\xff" + STATE, STATE.replace(b"3", b"2")]
+)
+def test_any_other_content_is_damage(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    assert state_file.damage(file)
+
+
+def test_the_newest_whole_backup_is_restored_and_the_damaged_file_kept(file: Path) -> None:
+    file.write_bytes(b"{")
+    file.with_name("dev.json.bak").write_bytes(STATE[:10])
+    history = file.parents[2] / "history" / "tracing" / "dev"
+    history.mkdir(parents=True)
+    (history / "dev-1.checkpoint.json").write_bytes(STATE)
+    assert state_file.restore("dev", file).name == "dev-1.checkpoint.json"
+    assert file.read_bytes() == STATE
+    assert state_file.damage(file) is None
+    assert file.with_name("dev.json.damaged").read_bytes() == b"{"
+
+
+def test_without_a_whole_backup_nothing_is_touched(file: Path) -> None:
+    file.write_bytes(b"{")
+    with pytest.raises(UserError, match="no whole state is kept"):
+        state_file.restore("dev", file)
+    assert file.read_bytes() == b"{"
+
+
+@pytest.mark.parametrize(
+    ("url", "directory"),
+    [
+        ("file:///srv/state", Path("/srv/state")),
+        ("file:///srv/a%20b?no_tmp_dir=true", Path("/srv/a b")),
+        ("file://~", Path.home()),
+        ("file://./state", Path("./state")),
+        ("https://api.example.com", None),
+        ("s3://bucket", None),
+    ],
+)
+def test_the_backends_directory_is_read_from_its_address(
+    monkeypatch: pytest.MonkeyPatch, url: str, directory: Path | None
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", url)
+    assert state_file.backend_directory() == directory
+
+
+def test_the_backend_that_was_logged_in_to_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
+    assert state_file.backend_directory() is None
+    (tmp_path / "credentials.json").write_text('{"current": "file:///srv/state"}')
+    assert state_file.backend_directory() == Path("/srv/state")

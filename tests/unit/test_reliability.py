@@ -1,0 +1,54 @@
+"""The page of measured figures: made from the results that are checked in, and complete."""
+
+import json
+
+import pytest
+
+from ops import reliability
+from ops.reliability import PAGE, PARTS, RESULTS, Figure, page
+from ops.stack_files import ROOT
+
+REPORT = """\
+<testsuites><testsuite>
+<testcase name="test_a_kill[create-1]"/>
+<testcase name="test_a_kill[create-2]"><system-out>printed</system-out></testcase>
+<testcase name="test_a_kill[create-3]"><failure message="no"/></testcase>
+<testcase name="test_another"><skipped/></testcase>
+</testsuite></testsuites>
+"""
+
+
+def test_the_page_of_figures_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: make generate"
+
+
+@pytest.mark.parametrize("file", sorted(RESULTS.glob("*.json")), ids=lambda file: file.stem)
+def test_every_figure_says_what_it_counts_and_how_to_get_it_again(file) -> None:
+    result = json.loads(file.read_text(encoding="utf-8"))
+    assert set(result) == {"title", "about", "figures"}
+    for fields in result["figures"]:
+        assert all(isinstance(text, str) and text for text in fields.values())
+        assert "|" not in "".join(Figure(**fields).__dict__.values())
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_what_a_part_counts_are_tests_that_exist(name: str) -> None:
+    source = (ROOT / PARTS[name].tests).read_text(encoding="utf-8")
+    for test in PARTS[name].counted:
+        assert f"def {test}(" in source
+
+
+def test_only_passed_cases_count(tmp_path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(REPORT, encoding="utf-8")
+    cases = reliability._cases(report)
+    assert (cases["test_a_kill", True], cases["test_a_kill", False]) == (2, 1)
+    assert (cases["test_another", True], cases["test_another", False]) == (0, 1)
+
+
+def test_results_that_are_written_show_on_the_page(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(reliability, "RESULTS", tmp_path)
+    figure = Figure(name="kills", figure="3 of 3", command="make it", date="2026-01-02")
+    reliability.write("kills", "A killed update", "What was done.", [figure])
+    assert "| kills | 3 of 3 | `make it` | 2026-01-02 |" in page()
+    assert "## A killed update\n\nWhat was done." in page()
