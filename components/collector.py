@@ -1,6 +1,5 @@
 """Owns the OpenTelemetry collector. Needs where to export to. Gives `TraceIngest`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,9 +21,11 @@ from .contracts import (
     scraped,
     service_host,
 )
+from .network import Network, Surroundings, at
 from .release import HelmRelease, helm_release
 from .values.collector import collector_values
 from .values.collector_config import RECEIVER_PORTS
+from .values.collector_network import collector_network, collector_receivers
 
 SPAN_METRICS: Final = SpanMetrics(
     calls="traces_span_metrics_calls_total",
@@ -44,8 +45,7 @@ class CollectorArgs:
     namespace: Input[str]
     chart: ChartRef
     traces_to: TraceIngest
-    senders: Sequence[str] = ()
-    """Namespaces that a network policy lets send."""
+    surroundings: Surroundings
     operator: PrometheusOperator | None = None
     """Who is to ask for metrics."""
 
@@ -60,6 +60,7 @@ class Collector(pulumi.ComponentResource):
     metrics: Scraped
     traces: TraceMetrics | None
     """What it makes of traces; `None` if nothing."""
+    network: Network
 
     def __init__(self, name: str, args: CollectorArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Collector", name, None, opts)
@@ -71,9 +72,7 @@ class Collector(pulumi.ComponentResource):
                 chart=args.chart,
                 release_name=tier.release_name,
                 namespace=args.namespace,
-                values=collector_values(
-                    settings, tier, exports_to, tempo, args.senders, args.operator
-                ),
+                values=collector_values(settings, tier, exports_to, tempo, args.operator),
                 parent=self,
             )
 
@@ -87,17 +86,23 @@ class Collector(pulumi.ComponentResource):
         release = tier_release("", first_tier(settings), exports_to)
 
         host = service_host(release.name, release.namespace)
+        self.network = collector_network(settings, args.namespace, tempo.server, args.surroundings)
+        first = self.network.pods[0]
 
         def receiver(kind: str) -> Endpoint | None:
             if kind not in settings.receivers:
                 return None
-            return Endpoint(host=host, port=RECEIVER_PORTS[kind][1], tls=settings.tls is not None)
+            port = RECEIVER_PORTS[kind][1]
+            return Endpoint(
+                host=host, port=port, tls=settings.tls is not None, server=at(first, port)
+            )
 
         self.ingest = TraceIngest(
             otlp_grpc=receiver("otlpGrpc"),
             otlp_http=receiver("otlpHttp"),
             zipkin=receiver("zipkin"),
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
+            receivers=collector_receivers(settings, first),
         )
         # Each tier's Service is a job of its own.
         jobs = f"{settings.release_name}(-gateway)?"

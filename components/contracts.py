@@ -12,6 +12,8 @@ from typing import Literal
 import pulumi
 from pulumi import Input, Output
 
+from .network import Server
+
 CLUSTER_DOMAIN = "cluster.local"
 
 
@@ -49,6 +51,8 @@ class Endpoint:
     host: Input[str]
     port: int
     tls: bool = False
+    server: Server | None = None
+    """Who answers there; `None` where no network policy is made of it."""
 
     @property
     def authority(self) -> Input[str]:
@@ -95,6 +99,8 @@ class StoreServer:
     """PEM of the authority that signed the API's certificate; the usual ones if `None`."""
     admin: StoreAdmin | None
     """`None` where bucket and keys are given."""
+    server: Server
+    """Who answers there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +129,8 @@ class S3Access:
     secret_key_variable: str
     secret_version: Input[str]
     """Another one whenever the keys are others: pods that carry it are restarted then."""
+    server: Server
+    """Who answers at the endpoint."""
     ca: CaBundle | None = None
     """What to verify the endpoint's certificate against; the usual authorities if `None`."""
     ready: Sequence[pulumi.Resource] = ()
@@ -146,6 +154,8 @@ class KafkaAccess:
     """`host:port` of a broker."""
     login: KafkaLogin | None
     """`None` where nobody has to sign in."""
+    server: Server
+    """Who answers there: every broker."""
     ready: Sequence[pulumi.Resource] = ()
     """What has to exist before it can be used."""
 
@@ -166,6 +176,9 @@ class TraceIngest:
     otlp_http: Endpoint | None
     zipkin: Endpoint | None
     identity: MeshIdentity
+    receivers: Server | None = None
+    """Who takes spans, on the ports of all protocols that are open; `None` where no network policy
+    is made of it."""
 
     def require_otlp_grpc(self) -> Endpoint:
         """The OTLP gRPC endpoint.
@@ -196,6 +209,8 @@ class TraceQuery:
     url: Input[str]
     streaming: bool = False
     """Whether it sends what it finds as it finds it."""
+    server: Server | None = None
+    """Who answers there; `None` where no network policy is made of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

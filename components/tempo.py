@@ -31,9 +31,11 @@ from .contracts import (
     scraped,
     service_host,
 )
+from .network import Network, Surroundings, at
 from .release import helm_release
 from .values.tempo_distributed import tempo_2_values, tempo_3_values
 from .values.tempo_monolithic import tempo_monolithic_values
+from .values.tempo_network import tempo_network
 
 OTLP_GRPC_PORT: Final = 4317
 OTLP_HTTP_PORT: Final = 4318
@@ -61,6 +63,7 @@ class TempoArgs:
     s3: S3Access
     kafka: KafkaAccess | None
     """`None` for a profile that needs no Kafka."""
+    surroundings: Surroundings
     operator: PrometheusOperator | None = None
     """Who is to ask for metrics."""
 
@@ -73,6 +76,7 @@ class Tempo(pulumi.ComponentResource):
     metrics: TempoMetrics
     traces: TraceMetrics | None
     """What it makes of traces; `None` if nothing."""
+    network: Network
 
     def __init__(self, name: str, args: TempoArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Tempo", name, None, opts)
@@ -87,6 +91,15 @@ class Tempo(pulumi.ComponentResource):
             depends_on=[*args.s3.ready, *(args.kafka.ready if args.kafka else ())],
         )
 
+        around = tempo_network(
+            settings,
+            args.namespace,
+            args.s3.server,
+            args.kafka.server if args.kafka else None,
+            args.surroundings,
+        )
+        self.network = around.network
+
         def service(role: str) -> Input[str]:
             # A monolithic Tempo has one Service for everything.
             suffix = "" if isinstance(settings, MonolithicConfig) else f"-{role}"
@@ -95,13 +108,14 @@ class Tempo(pulumi.ComponentResource):
         def receiver(kind: str, port: int) -> Endpoint | None:
             if kind not in settings.receivers:
                 return None
-            return Endpoint(host=service("distributor"), port=port)
+            return Endpoint(host=service("distributor"), port=port, server=at(around.ingest, port))
 
         self.ingest = TraceIngest(
             otlp_grpc=receiver("otlpGrpc", OTLP_GRPC_PORT),
             otlp_http=receiver("otlpHttp", OTLP_HTTP_PORT),
             zipkin=receiver("zipkin", ZIPKIN_PORT),
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
+            receivers=around.receivers,
         )
         gateway = isinstance(settings, DistributedConfig) and settings.gateway is not None
         api = (
@@ -109,7 +123,7 @@ class Tempo(pulumi.ComponentResource):
             if gateway
             else Endpoint(host=service("query-frontend"), port=QUERY_PORT)
         )
-        self.query = TraceQuery(url=api.url(), streaming=settings.streaming)
+        self.query = TraceQuery(url=api.url(), streaming=settings.streaming, server=around.query)
         # The charts label what they let Prometheus ask: by namespace and microservice, or by the
         # one Service.
         monolithic = isinstance(settings, MonolithicConfig)

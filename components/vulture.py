@@ -9,7 +9,8 @@ from config.vulture import VultureConfig
 
 from .contracts import TraceIngest, TraceQuery
 from .kubernetes_object import KubernetesObject, object_metadata
-from .values.vulture import cron_job_spec
+from .network import Network, Pods, connections
+from .values.vulture import LABELS, cron_job_spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,15 @@ class Vulture(pulumi.ComponentResource):
     """A CronJob. Its Jobs are nobody's resources: an update that waited for one, and a state that
     kept one that Kubernetes removes, would be in everybody's way."""
 
+    network: Network
+
     def __init__(self, name: str, args: VultureArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Vulture", name, None, opts)
+        pods = Pods(role="vulture", namespace=args.namespace, labels=LABELS)
+        spans_to = args.traces_to.require_otlp_grpc().server
+        self.network = Network(
+            pods=(pods,), connections=connections(pods, spans_to, args.query.server)
+        )
         job = KubernetesObject(
             f"{name}-schedule",
             {

@@ -3,7 +3,13 @@
 from .errors import ConfigError, Finding
 from .load import Loaded, existing_namespaces, forwarded_port_key, load, parse, required_secrets
 from .object_store import MinioConfig
-from .stack import StackConfig, shows_dashboards
+from .stack import (
+    StackConfig,
+    meshed,
+    reader_namespaces,
+    remote_write_url,
+    shows_dashboards,
+)
 from .tempo import Distributed3Config
 
 __all__ = [
@@ -16,7 +22,10 @@ __all__ = [
     "existing_namespaces",
     "forwarded_port_key",
     "load",
+    "meshed",
     "parse",
+    "reader_namespaces",
+    "remote_write_url",
     "required_secrets",
     "shows_dashboards",
 ]

@@ -4,6 +4,7 @@ Each kind is a checked `str`. Its error message says what to write instead, beca
 message is all a user sees when `pulumi up` refuses a file.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -204,6 +205,19 @@ def _host_name(text: str) -> str:
     return text
 
 
+def _cidr(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("is not a CIDR; write one such as 10.20.0.0/16 or fd00::/8") from None
+    if "/" not in text:
+        raise ValueError(f"has no length of its prefix; write {network}")
+    if text != str(network):
+        # Kubernetes takes it, and everybody reads it as the one address that it is not.
+        raise ValueError(f"is not how that CIDR is written; write {network}")
+    return text
+
+
 def _image(text: str) -> str:
     match = _IMAGE.fullmatch(text)
     if match is None or not (match["tag"] or match["digest"]):
@@ -265,6 +279,7 @@ Size = Annotated[str, *_text(_size, _QUANTITY.pattern)]
 Url = Annotated[str, *_text(_url, "https?://.+")]
 HostPort = Annotated[str, *_text(_host_port, r"[A-Za-z0-9.-]+(:\d+)?")]
 HostName = Annotated[str, *_text(_host_name, r"[a-z0-9.-]+", maxLength=253)]
+Cidr = Annotated[str, *_text(_cidr, r"[0-9a-fA-F.:]+/\d{1,3}", maxLength=49)]
 Image = Annotated[str, *_text(_image, r"\S+[:@]\S+")]
 CronSchedule = Annotated[str, *_text(_cron_schedule, r"(@[a-z]+|\S+(\s+\S+){4})")]
 """A schedule as Kubernetes' CronJobs take it."""

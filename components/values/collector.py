@@ -11,7 +11,6 @@ from config.kinds import split_image
 from ..contracts import Endpoint, PrometheusOperator
 from .collector_config import (
     CLIENT_CA_PATH,
-    METRICS_PORT,
     RECEIVER_PORTS,
     STORAGE_PATH,
     TLS_PATH,
@@ -35,13 +34,11 @@ def collector_values(
     tier: Tier,
     exports_to: Endpoint,
     tempo: Endpoint,
-    senders: Sequence[str] = (),
     operator: PrometheusOperator | None = None,
 ) -> dict[str, Any]:
     """Values of the Helm release of one tier.
 
-    `exports_to` is Tempo or the next tier; `senders` are the namespaces that a network policy lets
-    send.
+    `exports_to` is Tempo or the next tier.
     """
     receivers = settings.receivers if tier.is_first else ("otlpGrpc",)
     values: dict[str, Any] = {
@@ -71,8 +68,6 @@ def collector_values(
         values["service"] |= {"clusterIP": "None"}
     if operator is not None:
         values["serviceMonitor"] = {"enabled": True, "extraLabels": dict(operator.labels)}
-    if settings.network_policy is not None:
-        values["networkPolicy"] = _network_policy(settings, tier, senders)
     return values
 
 
@@ -135,14 +130,15 @@ def _pods(tier: Tier) -> dict[str, Any]:
                 "topologyKey": key,
                 # Wanted, not required: a pod that shares a node is better than none.
                 "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": _labels(tier.release_name)},
+                "labelSelector": {"matchLabels": tier_labels(tier.release_name)},
             }
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ]
     return values
 
 
-def _labels(release_name: str) -> dict[str, str]:
+def tier_labels(release_name: str) -> dict[str, str]:
+    """The labels of a tier's pods that no other pods have."""
     return {
         "app.kubernetes.io/name": CHART_LABEL,
         "app.kubernetes.io/instance": release_name,
@@ -193,33 +189,3 @@ def _volumes(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
     if volumes:
         values["extraVolumes"] = volumes
     return {**values, "extraVolumeMounts": mounts}
-
-
-def _network_policy(
-    settings: CollectorConfig, tier: Tier, senders: Sequence[str]
-) -> dict[str, Any]:
-    policy = settings.network_policy
-    assert policy is not None
-    allowed: list[dict[str, Any]] = (
-        [_namespaces(senders)]
-        if tier.is_first
-        else [{"podSelector": {"matchLabels": _labels(settings.release_name)}}]
-    )
-    values: dict[str, Any] = {"enabled": True, "allowIngressFrom": allowed}
-    if policy.metrics_namespaces:
-        values["extraIngressRules"] = [
-            {
-                "ports": [{"port": METRICS_PORT, "protocol": "TCP"}],
-                "from": [_namespaces(policy.metrics_namespaces)],
-            }
-        ]
-    return values
-
-
-def _namespaces(names: Sequence[str]) -> dict[str, Any]:
-    expression = {
-        "key": "kubernetes.io/metadata.name",
-        "operator": "In",
-        "values": list(names),
-    }
-    return {"namespaceSelector": {"matchExpressions": [expression]}}

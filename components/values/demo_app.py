@@ -1,6 +1,6 @@
 """The objects of the demo applications: their pods, Services, and the bridge from OpenCensus."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from config.demo_app import EmojivotoConfig, HotrodConfig
 from config.platform import ComputeResources
 
 from ..contracts import Endpoint, TraceIngest, joined, service_host
+from ..network import Network, Peer, Pods, at, connections
 from .resources import compute_resources
 
 HTTP_PORT: Final = 8080
@@ -52,6 +53,10 @@ class Workload:
     env: Mapping[str, Input[str]] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     service: str | None = None
+    calls: tuple[str, ...] = ()
+    """Other workloads, by name, that it connects to: the first of their ports."""
+    sends_to: Endpoint | None = None
+    """Where it sends spans, if not to another workload."""
     probe: Mapping[str, Any] | None = None
     """How the pod is asked whether it is ready and alive; `None` where it answers nobody."""
 
@@ -74,6 +79,38 @@ def pod_labels(app: str, workload: Workload) -> dict[str, str]:
     its spans, in place of each one's own.
     """
     return {"app.kubernetes.io/name": workload.name, "app.kubernetes.io/part-of": app}
+
+
+def demo_app_network(
+    app: str,
+    programs: Sequence[Workload],
+    namespace: Input[str],
+    visitors: Sequence[Peer],
+) -> Network:
+    """The pods of an application and what they connect to; `visitors` come to the first one."""
+    pods = {
+        program.name: Pods(
+            role=f"demo-app-{program.name}", namespace=namespace, labels=pod_labels(app, program)
+        )
+        for program in programs
+    }
+    servers = {
+        program.name: at(pods[program.name], program.ports[0].number)
+        for program in programs
+        if program.ports
+    }
+    allowed = [
+        connection
+        for program in programs
+        for connection in connections(
+            pods[program.name],
+            *(servers[name] for name in program.calls),
+            program.sends_to and program.sends_to.server,
+        )
+    ]
+    for visitor in visitors:
+        allowed += connections(visitor, servers[programs[0].name])
+    return Network(pods=tuple(pods.values()), connections=tuple(allowed))
 
 
 def deployment_spec(
@@ -185,6 +222,7 @@ def _emojivoto(
             env={"GRPC_PORT": str(GRPC_PORT), "PROM_PORT": str(METRICS_PORT), **agent},
             ports=grpc,
             service=f"{name}-svc",
+            calls=("bridge",),
             # It has no health service of gRPC's.
             probe={"tcpSocket": {"port": "grpc"}},
         )
@@ -202,6 +240,7 @@ def _emojivoto(
         },
         ports=(Port(name="http", number=HTTP_PORT, offered=80),),
         service="web-svc",
+        calls=("emoji", "voting", "bridge"),
         probe={"httpGet": {"path": "/", "port": "http"}},
     )
     bot = Workload(
@@ -210,6 +249,7 @@ def _emojivoto(
         memory="32Mi",
         command=("emojivoto-vote-bot",),
         env={"WEB_HOST": address("web-svc", 80), **agent},
+        calls=("web", "bridge"),
     )
     return (
         web,
@@ -221,7 +261,8 @@ def _emojivoto(
 
 
 def _bridge(image: str, traces_to: TraceIngest) -> Workload:
-    config = Output.from_input(bridge_config(traces_to.require_otlp_grpc()))
+    to = traces_to.require_otlp_grpc()
+    config = Output.from_input(bridge_config(to))
     return Workload(
         name="bridge",
         image=image,
@@ -235,19 +276,22 @@ def _bridge(image: str, traces_to: TraceIngest) -> Workload:
         },
         ports=(Port(name="opencensus", number=OPENCENSUS_PORT, offered=OPENCENSUS_PORT),),
         service="bridge",
+        sends_to=to,
         probe={"httpGet": {"path": "/", "port": HEALTH_CHECK_PORT}},
     )
 
 
 def _hotrod(settings: HotrodConfig, traces_to: TraceIngest) -> Workload:
+    to = traces_to.require_otlp_http()
     return Workload(
         name="hotrod",
         image=settings.image,
         memory="128Mi",
         args=("all",),
-        env={"OTEL_EXPORTER_OTLP_ENDPOINT": traces_to.require_otlp_http().url()},
+        env={"OTEL_EXPORTER_OTLP_ENDPOINT": to.url()},
         ports=(Port(name="http", number=HTTP_PORT, offered=80),),
         service="hotrod",
+        sends_to=to,
         # It traces every request, those of probes as well.
         probe={"tcpSocket": {"port": "http"}},
     )

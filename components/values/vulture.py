@@ -8,6 +8,9 @@ from config.vulture import VultureConfig
 from ..contracts import TraceIngest, TraceQuery, joined
 from .resources import compute_resources
 
+LABELS: Final = {"app.kubernetes.io/name": "tempo-vulture"}
+"""Labels of its pods."""
+
 USER_ID: Final = 10001
 """The user of the image."""
 RETRIES: Final = 2
@@ -42,7 +45,7 @@ def cron_job_spec(
     settings: VultureConfig, traces_to: TraceIngest, query: TraceQuery
 ) -> dict[str, Any]:
     """The `spec` of the CronJob."""
-    labels = {"app.kubernetes.io/name": "tempo-vulture"}
+    labels = dict(LABELS)
     return {
         "schedule": settings.schedule,
         "suspend": settings.suspended,

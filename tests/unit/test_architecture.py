@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SHARED = {"contracts", "release", "external", "kubernetes_object", "secret_version", "ca_bundle"}
+SHARED = {
+    "contracts",
+    "network",
+    "release",
+    "external",
+    "kubernetes_object",
+    "secret_version",
+    "ca_bundle",
+}
 COMPONENTS = sorted(
     path for path in (ROOT / "components").glob("*.py") if path.stem not in {"__init__", *SHARED}
 )
