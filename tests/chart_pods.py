@@ -152,10 +152,11 @@ def _kafka_pods(run: Recorded) -> Iterator[Node]:
     """What Strimzi makes of a Kafka, its node pools and its entity operator (Labels.java,
     KafkaCluster.java of Strimzi 1.2)."""
     for resource in run.resources:
-        if not resource.type.endswith((":Kafka", ":KafkaNodePool")):
+        kind = resource.type.rpartition(":")[2]
+        if "strimzi.io" not in resource.type or kind not in {"Kafka", "KafkaNodePool"}:
             continue
         metadata, spec = resource.inputs["metadata"], resource.inputs["spec"]
-        pool = resource.type.endswith(":KafkaNodePool")
+        pool = kind == "KafkaNodePool"
         cluster = metadata["labels"]["strimzi.io/cluster"] if pool else metadata["name"]
         labels = {"strimzi.io/cluster": cluster}
         if not pool:

@@ -1,0 +1,394 @@
+"""Who reaches whom in every stack: the rendered policies, worked out, against what is meant."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+import config
+from components.network import Connection, Network, Outside, Pods, at, connections
+from components.values.network_policies import DENY_ALL, policy_specs
+from ops.registrations import Recorded, record
+from ops.stack_files import STACK_FILES, recorded, settings
+from tests.chart_pods import pods
+from tests.connectivity import Node, Port, allowed, matches
+
+OUTSIDE = [
+    Node(name="internet", namespace=None, address="203.0.113.9", ports=frozenset()),
+    Node(name="api-server", namespace=None, address="198.51.100.1"),
+    Node(name="store", namespace=None, address="192.0.2.20"),
+    Node(name="metadata", namespace=None, address="169.254.169.254"),
+    Node(name="dns", namespace="kube-system", labels={"k8s-app": "kube-dns"}),
+    Node(
+        name="k3s-traefik", namespace="kube-system", labels={"app.kubernetes.io/name": "traefik"}
+    ),
+    *(
+        Node(name=name, namespace=name)
+        for name in ("shop", "grafana", "monitoring", "linkerd", "elsewhere", "kafka", "harness")
+    ),
+]
+PORTS: dict[str, str] = {
+    "internet": "80 443 4317 6443 9000 9091 9092",
+    "api-server": "443 6443",
+    "store": "443 9000",
+    "metadata": "80",
+    "dns": "53 udp/53",
+    "k3s-traefik": "8000",
+    "shop": "8080",
+    "grafana": "3000",
+    "monitoring": "9090",
+    "linkerd": "8080 8086 8090",
+    "elsewhere": "443 8080",
+    "kafka": "9092",
+    "harness": "9090",
+}
+CANARY: Port = ("TCP", 12345)
+"""A port that nobody's business is."""
+PROXY: Port = ("TCP", 4143)
+
+TEMPO_2 = "compactor distributor ingester querier query-frontend"
+TEMPO_3 = (
+    "backend-scheduler backend-worker block-builder distributor live-store querier query-frontend"
+)
+ADDRESSES = "internet api-server store"
+CLUSTER = "dns k3s-traefik shop grafana monitoring linkerd elsewhere kafka harness"
+
+EVERYWHERE = "* -> dns: 53 udp/53"
+COLLECTOR_ASKS = f"opentelemetry-collector -> {ADDRESSES} elsewhere: 443 6443"
+TRAEFIK = f"""
+traefik -> opentelemetry-collector: 4317
+traefik -> {ADDRESSES}: 443 6443
+traefik -> {CLUSTER}: *
+{ADDRESSES} metadata {CLUSTER} -> traefik: 8000 8443
+traefik -> traefik: 8000 8443
+"""
+AMONG_TEMPO_2 = f"""
+{TEMPO_2} -> {TEMPO_2}: 3200 7946 9095
+{TEMPO_2} -> memcached: 11211
+"""
+AMONG_TEMPO_3 = f"""
+{TEMPO_3} -> {TEMPO_3}: 3200 7946 9095
+{TEMPO_3} -> memcached: 11211
+"""
+
+EXPECTED = {
+    "dev": f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        {TRAEFIK}
+        {TEMPO_2} -> {TEMPO_2}: 3200 7946 9095
+        {TEMPO_2} -> minio: 9000
+        opentelemetry-collector -> distributor: 4317
+    """,
+    "staging": f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        {TRAEFIK}
+        {AMONG_TEMPO_2}
+        gateway -> query-frontend: 3200
+        {TEMPO_2} -> minio: 9000
+        opentelemetry-collector -> distributor: 4317
+        shop -> opentelemetry-collector: 4317 4318
+        harness -> opentelemetry-collector: 4317
+        grafana -> gateway: 8080
+        monitoring -> {TEMPO_2}: 3200
+        monitoring -> opentelemetry-collector: 8888
+        monitoring -> traefik: 9100
+    """,
+    "prod": f"""
+        {EVERYWHERE}
+        * -> linkerd: 8080 8086 8090
+        {COLLECTOR_ASKS.replace("opentelemetry-collector ", "opentelemetry-collector-agent ")}
+        {TRAEFIK.replace("opentelemetry-collector", "opentelemetry-collector-agent")}
+        {AMONG_TEMPO_2}
+        gateway -> query-frontend: 3200
+        {TEMPO_2} -> store: 9000
+        opentelemetry-collector-agent -> opentelemetry-collector-gateway: 4317
+        opentelemetry-collector-gateway -> distributor: 4317
+        opentelemetry-collector-gateway -> monitoring: 9090
+        shop linkerd -> opentelemetry-collector-agent: 4317 4318
+        harness -> opentelemetry-collector-agent: 4317
+        grafana -> gateway: 8080
+        monitoring -> {TEMPO_2}: 3200
+        monitoring -> opentelemetry-collector-agent opentelemetry-collector-gateway: 8888
+        monitoring -> traefik: 9100
+    """,
+    "harness": f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        {AMONG_TEMPO_2}
+        gateway -> query-frontend: 3200
+        {TEMPO_2} -> minio: 9000
+        opentelemetry-collector -> distributor: 4317
+        harness -> opentelemetry-collector: 4317
+        grafana -> gateway: 8080
+    """,
+    "picluster": f"""
+        {EVERYWHERE}
+        * -> linkerd: 8080 8086 8090
+        {AMONG_TEMPO_2}
+        {TEMPO_2} -> internet: 9091
+        k3s-traefik dns -> distributor: 4317
+        linkerd -> distributor: 4317 4318 9411 14268 udp/6831
+        grafana -> query-frontend: 3200
+    """,
+    "kafka": f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        {AMONG_TEMPO_3}
+        gateway -> query-frontend: 3200
+        {TEMPO_3} -> minio: 9000
+        block-builder distributor live-store -> kafka: 9092
+        opentelemetry-collector -> distributor: 4317
+        shop -> opentelemetry-collector: 4317 4318
+    """,
+    "strimzi": f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        {AMONG_TEMPO_3}
+        {TEMPO_3} -> {ADDRESSES} elsewhere: 443
+        block-builder distributor live-store -> kafka-broker: 9092
+        kafka-broker kafka-controller -> kafka-broker kafka-controller: 9090 9091
+        kafka-entity-operator -> kafka-broker: 9091
+        strimzi-cluster-operator -> kafka-broker kafka-controller: 8443 9090 9091
+        kafka-broker kafka-controller kafka-entity-operator strimzi-cluster-operator -> \\
+            {ADDRESSES} elsewhere: 443 6443
+        opentelemetry-collector -> distributor: 4317
+    """,
+    "monolithic": f"""
+        {EVERYWHERE}
+        tempo -> minio: 9000
+    """,
+    "demo": f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        {TRAEFIK}
+        tempo -> minio: 9000
+        opentelemetry-collector -> tempo: 4317
+        traefik -> web: 8080
+        web -> emoji voting: 8080
+        vote-bot -> web: 8080
+        web emoji voting vote-bot -> bridge: 55678
+        bridge -> opentelemetry-collector: 4317
+        tempo-vulture -> tempo: 3200 4317
+    """,
+    "private-ca": f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        {AMONG_TEMPO_2}
+        {TEMPO_2} -> internet store: 9000
+        opentelemetry-collector -> distributor: 4317
+    """,
+}
+"""Who is meant to reach whom: clients -> servers: ports. `*` are all pods of the stack, or all
+ports."""
+
+Edge = tuple[str, str, Port]
+
+
+def port_of(text: str) -> Port:
+    protocol, _, number = text.rpartition("/")
+    return (protocol.upper() or "TCP", int(number))
+
+
+def world_of(run: Recorded) -> tuple[list[dict[str, Any]], dict[str, Node], dict[str, Node]]:
+    """The policies of a stack; its own pods and all else, by short names."""
+    policies = [r.inputs for r in run.resources if r.type.endswith(":NetworkPolicy")]
+    own = {
+        node.labels.get("app.kubernetes.io/component", node.name)
+        if node.labels.get("app.kubernetes.io/name") == "tempo"
+        else node.name: node
+        for node in pods(run)
+    }
+    places = {node.namespace for node in own.values()}
+    others = {
+        node.name: Node(
+            name=node.name,
+            namespace=node.namespace,
+            labels=node.labels,
+            address=node.address,
+            ports=frozenset(map(port_of, PORTS[node.name].split())),
+        )
+        for node in OUTSIDE
+        if node.namespace not in places
+    }
+    # In each of the stack's namespaces somebody who is none of its pods.
+    for place in filter(None, places - {"harness"}):
+        others[f"intruder-{place}"] = Node(
+            name="intruder", namespace=place, ports=frozenset({("TCP", 8080)})
+        )
+    return policies, own, others
+
+
+def solved(
+    policies: list[dict[str, Any]], own: dict[str, Node], others: dict[str, Node], *, meshed: bool
+) -> set[Edge]:
+    """All connections of which one end is the stack's and which both ends let through."""
+    nodes = own | others
+    return {
+        (client, server, port)
+        for client in nodes
+        for server in nodes
+        if client in own or server in own
+        for port in {*nodes[server].ports, CANARY, *([PROXY] if meshed else [])}
+        if allowed(policies, nodes[client], nodes[server], port)
+    }
+
+
+def meant(text: str, own: dict[str, Node], others: dict[str, Node], *, meshed: bool) -> set[Edge]:
+    """The connections of a table such as those in `EXPECTED`."""
+    nodes, edges = own | others, set()
+    for line in filter(None, map(str.strip, text.replace("\\\n", "").splitlines())):
+        match = re.fullmatch(r"(.+?)\s*->\s*(.+?): (.+)", line)
+        assert match is not None, line
+        clients, servers = (
+            {*own} if part == "*" else {*part.split()} for part in match.group(1, 2)
+        )
+        # Whoever is outside of other stacks may be in this one's own namespace.
+        assert clients | servers <= nodes.keys() | PORTS.keys(), line
+        for client in clients & nodes.keys():
+            for server in servers & nodes.keys():
+                ports = set(nodes[server].ports)
+                if match[3] == "*":
+                    wanted = ports | {CANARY} | ({PROXY} if meshed else set())
+                else:
+                    wanted = ports & set(map(port_of, match[3].split()))
+                if meshed and wanted and server in own:
+                    wanted |= {PROXY}
+                edges |= {(client, server, port) for port in wanted}
+    return edges
+
+
+def check(run: Recorded, expected: str, *, meshed: bool) -> None:
+    policies, own, others = world_of(run)
+    found = solved(policies, own, others, meshed=meshed)
+    wanted = meant(expected, own, others, meshed=meshed)
+    assert sorted(found - wanted) == [], "reached, but not meant to be"
+    assert sorted(wanted - found) == [], "meant to be reached, but is not"
+
+
+@pytest.mark.parametrize("stack", STACK_FILES)
+def test_who_reaches_whom_is_what_is_meant_and_nothing_else(stack: str) -> None:
+    check(recorded(stack), EXPECTED[stack], meshed="tracing:linkerd" in settings(stack))
+
+
+SCRAPERS = {"scrapers": {"namespaces": ["monitoring"]}}
+CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
+    "a pool of MinIO with an Ingress, HotROD, Harness as a release": (
+        {
+            "tracing:objectStore": {"replicas": 4, "ingress": {"host": "s3.example.com"}},
+            "tracing:tempo": {"profile": "monolithic", "namespace": "tempo"},
+            "tracing:traefik": {},
+            "tracing:harness": {"install": "release"},
+            "tracing:demoApp": {"app": "hotrod", "ingress": {"host": "hotrod.example.com"}},
+            "tracing:prometheus": {"operator": {}},
+            "tracing:networkPolicies": {
+                **SCRAPERS,
+                "ingressControllers": {"namespaces": ["elsewhere"]},
+                "visitors": {"cidrs": ["203.0.113.0/24"]},
+                "targets": {
+                    "backends": {"namespaces": ["shop"]},
+                    "apiServer": {"cidrs": ["198.51.100.1/32"], "ports": [6443]},
+                },
+            },
+        },
+        False,
+        f"""
+        {EVERYWHERE}
+        tempo -> minio: 9000
+        minio -> minio: 9000
+        traefik elsewhere -> minio: 9000
+        traefik elsewhere -> hotrod: 8080
+        traefik elsewhere harness -> harness: *
+        harness -> tempo: 4317
+        harness -> {ADDRESSES} metadata {CLUSTER}: *
+        traefik -> tempo: 4317
+        traefik -> shop: *
+        traefik -> api-server: 6443
+        internet -> traefik: 8000 8443
+        hotrod -> tempo: 4318
+        monitoring -> tempo: 3200
+        monitoring -> minio: 9000
+        monitoring -> traefik: 9100
+        """,
+    ),
+    "what a collector may have beside": (
+        {
+            "tracing:tempo": {"profile": "monolithic"},
+            "tracing:collector": {
+                "mode": "agent-gateway",
+                "receivers": ["otlpGrpc", "zipkin", "jaegerThriftCompact"],
+                "resourceDetectors": ["ec2"],
+                "telemetry": {"traceSampleRate": 0.1},
+                "metrics": {"remoteWriteUrl": "http://203.0.113.9/api/v1/write"},
+            },
+            "tracing:networkPolicies": {
+                "senders": {"namespaces": ["shop"], "cidrs": ["192.0.2.0/24"]},
+                "targets": {"apiServer": {"cidrs": ["198.51.100.1/32"]}},
+            },
+            "tracing:grafana": {"mode": "sidecar", "namespace": "grafana"},
+        },
+        False,
+        f"""
+        {EVERYWHERE}
+        tempo -> minio: 9000
+        shop store -> opentelemetry-collector-agent: 4317 9411 udp/6831
+        opentelemetry-collector-agent -> api-server: 443 6443
+        opentelemetry-collector-agent -> metadata: 80
+        opentelemetry-collector-agent -> opentelemetry-collector-gateway: 4317
+        opentelemetry-collector-agent opentelemetry-collector-gateway -> tempo: 4317
+        opentelemetry-collector-gateway -> internet: 80
+        grafana -> tempo: 3200
+        """,
+    ),
+    "an application with Linkerd's proxies": (
+        {
+            "tracing:tempo": {"profile": "monolithic"},
+            "tracing:demoApp": {"linkerd": True, "voteBot": False},
+        },
+        True,
+        f"""
+        {EVERYWHERE}
+        * -> linkerd: 8080 8086 8090
+        tempo -> minio: 9000
+        web -> emoji voting: 8080
+        web emoji voting -> bridge: 55678
+        bridge -> tempo: 4317
+        """,
+    ),
+    "metrics of Tempo 3, and where a Kafka is": (
+        {
+            "tracing:tempo": {
+                "profile": "distributed-3",
+                "acknowledgeNoDowngrade": True,
+                "memcached": False,
+                "kafka": {"address": "kafka.example.com:9092"},
+                "metricsGenerator": {"remoteWriteUrl": "http://prometheus.monitoring.svc:80/write"},
+            },
+            "tracing:networkPolicies": {
+                "targets": {
+                    "kafka": {"namespaces": ["kafka"]},
+                    "remoteWrite": {"namespaces": ["monitoring"], "ports": [9090]},
+                }
+            },
+        },
+        False,
+        f"""
+        {EVERYWHERE}
+        {TEMPO_3} metrics-generator -> {TEMPO_3} metrics-generator: 3200 7946 9095
+        {TEMPO_3} metrics-generator -> minio: 9000
+        block-builder distributor live-store metrics-generator -> kafka: 9092
+        metrics-generator -> monitoring: 9090
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_no_stack_file_has_is_reached_as_it_is_meant(case: str) -> None:
+    raw, meshed, expected = CASES[case]
+    check(record("dev", raw, {}), expected, meshed=meshed)
+
+
