@@ -99,6 +99,7 @@ def site(loaded: config.Loaded) -> Site:
             names=loaded.namespaces,
             existing=stack.kubernetes.existing_namespaces,
             protected=() if stack.delete_data else loaded.data_namespaces,
+            levels=config.pod_security_levels(stack),
         ),
         opts,
     )

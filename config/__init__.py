@@ -3,6 +3,7 @@
 from .errors import ConfigError, Finding
 from .load import Loaded, existing_namespaces, forwarded_port_key, load, parse, required_secrets
 from .object_store import MinioConfig
+from .pod_security import levels as pod_security_levels
 from .stack import (
     StackConfig,
     meshed,
@@ -24,6 +25,7 @@ __all__ = [
     "load",
     "meshed",
     "parse",
+    "pod_security_levels",
     "reader_namespaces",
     "remote_write_url",
     "required_secrets",

@@ -70,9 +70,7 @@ def release_pods(release: Mapping[str, Any]) -> Iterator[Node]:
 
 
 def _node(release: Mapping[str, Any], name: str, labels: dict[str, str], ports: Any) -> Node:
-    return Node(
-        name=name, namespace=release["namespace"], labels=labels, ports=frozenset(ports)
-    )
+    return Node(name=name, namespace=release["namespace"], labels=labels, ports=frozenset(ports))
 
 
 def _tempo_distributed(release: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Node]:

@@ -1,8 +1,8 @@
 """Who reaches whom: what NetworkPolicies mean, worked out apart from the code that makes them.
 
-By the API's reference (`networking.k8s.io/v1`): a pod that no policy selects for a direction is open
-in it; one that is selected lets through what any rule of any of these policies allows. A connection
-needs both: what its client lets out and what its server lets in.
+By the API's reference (`networking.k8s.io/v1`): a pod that no policy selects for a direction is
+open in it; one that is selected lets through what any rule of any of these policies allows. A
+connection needs both: what its client lets out and what its server lets in.
 """
 
 from __future__ import annotations

@@ -18,12 +18,13 @@ from .collector_config import (
     collector_config,
 )
 from .resources import compute_resources
+from .security import CONTAINER, SECCOMP, pod_security_context
 
 CHART_LABEL: Final = "opentelemetry-collector"
 """What the chart labels its pods with, whatever the release's name."""
 
-GROUP: Final = 10001
-"""Group of the files on a volume; the upstream image's user is of it."""
+USER: Final = 10001
+"""The upstream image's user, and the group of the files on a volume."""
 
 SCALE_DOWN_MAX_SECONDS: Final = 3600
 """Kubernetes' limit of `stabilizationWindowSeconds`."""
@@ -66,6 +67,8 @@ def collector_values(
     else:
         # A name for each pod, not one address for all: the first tier chooses among them.
         values["service"] |= {"clusterIP": "None"}
+        # It asks nothing of the Kubernetes API.
+        values["serviceAccount"] = {"automountServiceAccountToken": False}
     if operator is not None:
         values["serviceMonitor"] = {"enabled": True, "extraLabels": dict(operator.labels)}
     return values
@@ -155,13 +158,8 @@ def _volumes(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
         path = f"/var/lib/otelcol/{settings.namespace}-{tier.release_name}"
         volumes.append({"name": "queue", "hostPath": {"path": path, "type": "DirectoryOrCreate"}})
         # The directory is root's; nothing else that root may do is left.
-        values["securityContext"] = {
-            "runAsUser": 0,
-            "runAsGroup": 0,
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
+        values["podSecurityContext"] = SECCOMP
+        values["securityContext"] = {"runAsUser": 0, "runAsGroup": 0, **CONTAINER}
     else:
         values["statefulset"] = {
             "volumeClaimTemplates": [
@@ -178,7 +176,8 @@ def _volumes(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
                 }
             ]
         }
-        values["podSecurityContext"] = {"fsGroup": GROUP}
+        values["podSecurityContext"] = {**pod_security_context(USER), "fsGroup": USER}
+        values["securityContext"] = CONTAINER
     if tier.is_first and settings.tls is not None:
         secrets = {"tls": (settings.tls.secret_name, TLS_PATH)}
         if settings.tls.client_ca_secret_name is not None:

@@ -13,6 +13,7 @@ from config.platform import ComputeResources
 from ..contracts import Endpoint, TraceIngest, joined, service_host
 from ..network import Network, Peer, Pods, at, connections
 from .resources import compute_resources
+from .security import CONTAINER, pod_security_context
 
 HTTP_PORT: Final = 8080
 """Where the web servers of both applications listen."""
@@ -126,11 +127,7 @@ def deployment_spec(
         "env": [{"name": name, "value": value} for name, value in workload.env.items()],
         "ports": [{"name": port.name, "containerPort": port.number} for port in workload.ports],
         "resources": compute_resources(resources),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONTAINER,
     }
     if workload.probe is not None:
         probe = {**workload.probe, "periodSeconds": 5, "timeoutSeconds": 3}
@@ -146,12 +143,7 @@ def deployment_spec(
             },
             "spec": {
                 "automountServiceAccountToken": False,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": workload.user,
-                    "runAsGroup": workload.user,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
+                "securityContext": pod_security_context(workload.user),
                 "containers": [{key: value for key, value in container.items() if value != []}],
             },
         },

@@ -15,6 +15,7 @@ from config.tempo import (
 from ..contracts import KafkaAccess, KafkaLogin, PrometheusOperator, S3Access
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
+from .security import SECCOMP
 from .tempo import ALIVE_PATH, EXPAND, RETRY_AFTER, remote_write, s3_block, workload
 
 SASL_USERNAME: Final = "KAFKA_SASL_USERNAME"
@@ -121,6 +122,8 @@ def _common(
             # Of the distributor's settings the chart knows others only.
             "structuredConfig": {"distributor": RETRY_AFTER},
             "livenessProbe": {"httpGet": {"path": ALIVE_PATH}},
+            # Of memcached and the gateway as well, beside the group of the chart's own.
+            "podSecurityContext": SECCOMP,
         },
         "traces": _receivers(settings.receivers),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(s3)}},

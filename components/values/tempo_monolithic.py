@@ -8,6 +8,7 @@ from config.tempo import MetricsGeneratorConfig, MonolithicConfig
 from ..contracts import PrometheusOperator, S3Access
 from .overrides import default_overrides, tenant_overrides
 from .resources import compute_resources
+from .security import CONTAINER, SECCOMP
 from .tempo import (
     ALIVE_PATH,
     RETRY_AFTER,
@@ -46,12 +47,17 @@ def tempo_monolithic_values(
             "livenessProbe": {"httpGet": {"path": ALIVE_PATH}},
             # Only for the ports of the Service: what is "" there has none.
             "receivers": {"jaeger": {"protocols": _ports(settings.receivers)}},
+            "securityContext": CONTAINER,
             "per_tenant_overrides": tenant_overrides(settings),
         },
         # The chart's own text is made from `tempo`, where its default receivers can't be taken
         # away.
         "config": as_yaml(tempo_configuration(settings, s3)),
         "persistence": {"enabled": True, "size": settings.volume_size},
+        # Beside the user and groups of the chart's own.
+        "securityContext": SECCOMP,
+        # Tempo asks nothing of the Kubernetes API.
+        "serviceAccount": {"automountServiceAccountToken": False},
         "podAnnotations": pod_annotations(s3),
         "extraVolumes": ca_volumes(s3),
         **_monitor(operator),

@@ -7,6 +7,7 @@ from config.vulture import VultureConfig
 
 from ..contracts import TraceIngest, TraceQuery, joined
 from .resources import compute_resources
+from .security import CONTAINER, pod_security_context
 
 LABELS: Final = {"app.kubernetes.io/name": "tempo-vulture"}
 """Labels of its pods."""
@@ -73,12 +74,7 @@ def _pod(settings: VultureConfig, traces_to: TraceIngest, query: TraceQuery) -> 
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security_context(USER_ID),
         "containers": [
             {
                 "name": "tempo-vulture",
@@ -87,11 +83,7 @@ def _pod(settings: VultureConfig, traces_to: TraceIngest, query: TraceQuery) -> 
                 # It wants a token in this mode; Tempo asks for none.
                 "env": [{"name": "TEMPO_ACCESS_POLICY_TOKEN", "value": "unused"}],
                 "resources": compute_resources(settings.resources),
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "securityContext": CONTAINER,
             }
         ],
     }

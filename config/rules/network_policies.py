@@ -51,14 +51,11 @@ def _nothing_is_said_of_policies_that_are_off(
 def _every_address_is_acknowledged(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     for key, peers in _peers(stack.network_policies).items():
         # Also by parts: 0.0.0.0/1 and 128.0.0.0/1 are every address as well.
-        every = [
-            network
-            for version in (ipaddress.IPv4Network, ipaddress.IPv6Network)
-            for network in ipaddress.collapse_addresses(
-                [n for n in map(ipaddress.ip_network, peers.cidrs) if isinstance(n, version)]
-            )
-            if network.prefixlen == 0
-        ]
+        networks = [ipaddress.ip_network(cidr) for cidr in peers.cidrs]
+        four = [each for each in networks if isinstance(each, ipaddress.IPv4Network)]
+        six = [each for each in networks if isinstance(each, ipaddress.IPv6Network)]
+        collapsed = [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
+        every = any(network.prefixlen == 0 for network in collapsed)
         if every and not peers.acknowledge_every_address:
             yield Finding(
                 f"{KEY}.{key}.cidrs",

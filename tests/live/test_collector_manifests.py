@@ -16,12 +16,11 @@ from ops.registrations import record
 KUBERNETES = "1.36.2"
 RECEIVERS = ["otlpGrpc", "otlpHttp", "zipkin", "jaegerThriftCompact", "jaegerThriftBinary"]
 TAIL = {"type": "tail", "tracesPerSecond": 100, "policies": [{"type": "errors"}]}
-POLICY = {"namespaces": ["shop"], "metricsNamespaces": ["monitoring"]}
 MODES: dict[str, dict[str, Any]] = {
     "deployment": {"replicas": 2, "receivers": RECEIVERS, "resourceAttributes": {"team": "a b"}},
     "autoscaled": {"autoscaling": {"maxReplicas": 4}, "tls": {"secretName": "otel-tls"}},
     "daemonset": {"mode": "daemonset", "receivers": RECEIVERS},
-    "agent-gateway": {"mode": "agent-gateway", "networkPolicy": POLICY},
+    "agent-gateway": {"mode": "agent-gateway"},
     "tail": {"replicas": 3, "sampling": TAIL},
 }
 

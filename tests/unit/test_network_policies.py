@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 
-import config
-from components.network import Connection, Network, Outside, Pods, at, connections
-from components.values.network_policies import DENY_ALL, policy_specs
 from ops.registrations import Recorded, record
 from ops.stack_files import STACK_FILES, recorded, settings
 from tests.chart_pods import pods
-from tests.connectivity import Node, Port, allowed, matches
+from tests.connectivity import Node, Port, allowed
 
 OUTSIDE = [
     Node(name="internet", namespace=None, address="203.0.113.9", ports=frozenset()),
@@ -21,9 +18,7 @@ OUTSIDE = [
     Node(name="store", namespace=None, address="192.0.2.20"),
     Node(name="metadata", namespace=None, address="169.254.169.254"),
     Node(name="dns", namespace="kube-system", labels={"k8s-app": "kube-dns"}),
-    Node(
-        name="k3s-traefik", namespace="kube-system", labels={"app.kubernetes.io/name": "traefik"}
-    ),
+    Node(name="k3s-traefik", namespace="kube-system", labels={"app.kubernetes.io/name": "traefik"}),
     *(
         Node(name=name, namespace=name)
         for name in ("shop", "grafana", "monitoring", "linkerd", "elsewhere", "kafka", "harness")
@@ -390,5 +385,3 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
 def test_what_no_stack_file_has_is_reached_as_it_is_meant(case: str) -> None:
     raw, meshed, expected = CASES[case]
     check(record("dev", raw, {}), expected, meshed=meshed)
-
-
