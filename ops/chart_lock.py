@@ -38,10 +38,12 @@ HANDED_ON: Mapping[str, Mapping[str, str]] = {
         "service.clusterIP": "read by the Service's template; None makes it headless",
         "service.enabled": "commented out in values.yaml; in daemonset mode the Service needs it",
     },
+    "tempo": {"securityContext.seccompProfile": "the whole map is the pod's securityContext"},
     "tempo-distributed": {
         "backendWorker.maxUnavailable": "read by the PodDisruptionBudget of Tempo 3's worker",
         "backendWorker.podDisruptionBudget": "the same",
         "compactor.topologySpreadConstraints": "read by the Deployment of Tempo 2's compactor",
+        "tempo.podSecurityContext.seccompProfile": "the whole map is each pod's securityContext",
         "storage.trace.s3": "copied into Tempo's own `storage` block; the default backend is local",
     },
     "traefik": {

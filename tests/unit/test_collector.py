@@ -327,7 +327,7 @@ def test_whatever_is_configured_holds_together(section: dict[str, Any]) -> None:
     path = []
     for tier in tiers(settings):
         to = tempo if tier.is_last else Endpoint(host="gateway", port=4317)
-        values = collector_values(settings, tier, to, tempo, ("shop",))
+        values = collector_values(settings, tier, to, tempo)
         collector = values["alternateConfig"]
         assert chart_lock.unknown_paths(values, lock) == []
         assert_everything_named_is_there_and_used(collector)
