@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import pytest
 
+import config
+from components.network import Connection, Network, Outside, Pods, at, connections
+from components.values.network_policies import DENY_ALL, policy_specs
+from ops import stack_files
 from ops.registrations import Recorded, record
-from ops.stack_files import STACK_FILES, recorded, settings
+from ops.stack_files import STACK_FILES, settings
 from tests.chart_pods import pods
-from tests.connectivity import Node, Port, allowed
+from tests.connectivity import Node, Port, allowed, matches
+
+recorded = cache(stack_files.recorded)
 
 OUTSIDE = [
     Node(name="internet", namespace=None, address="203.0.113.9", ports=frozenset()),
@@ -385,3 +392,307 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
 def test_what_no_stack_file_has_is_reached_as_it_is_meant(case: str) -> None:
     raw, meshed, expected = CASES[case]
     check(record("dev", raw, {}), expected, meshed=meshed)
+
+
+def policies_of(run: Recorded) -> dict[str, Any]:
+    return {r.name: r for r in run.resources if r.type.endswith(":NetworkPolicy")}
+
+
+@pytest.mark.parametrize("stack", STACK_FILES)
+def test_every_namespace_of_the_stacks_own_denies_everything_else(stack: str) -> None:
+    run = recorded(stack)
+    made = {
+        r.inputs["metadata"]["name"]
+        for r in run.resources
+        if r.type == "kubernetes:core/v1:Namespace"
+    }
+    denying = {
+        policy.inputs["metadata"]["namespace"]
+        for policy in policies_of(run).values()
+        if policy.inputs["spec"] == DENY_ALL
+    }
+    assert denying == made
+    rendered, _, others = world_of(run)
+    for place in made - {"harness"}:
+        intruder, dns = others[f"intruder-{place}"], others["dns"]
+        for port in [*dns.ports, CANARY]:
+            assert not allowed(rendered, intruder, dns, port)
+            assert not allowed(rendered, dns, intruder, port)
+
+
+@pytest.mark.parametrize("stack", STACK_FILES)
+def test_what_is_allowed_is_there_before_everything_else_is_denied(stack: str) -> None:
+    found = policies_of(recorded(stack))
+    allowing = {name for name in found if "-default-deny-" not in name}
+    assert allowing
+    for name in found.keys() - allowing:
+        assert allowing <= found[name].depends_on
+
+
+def test_pods_in_a_namespace_of_others_are_closed_and_their_neighbours_left_alone() -> None:
+    run = recorded("kafka")
+    names = {p.inputs["metadata"]["name"] for p in policies_of(run).values()}
+    places = {p.inputs["metadata"]["namespace"] for p in policies_of(run).values()}
+    assert places == {"tempo", "otel"}
+    assert "network-policies-default-deny-tempo" not in policies_of(run)
+    assert "tracing-tempo-distributor" in names
+    rendered, own, others = world_of(run)
+    neighbour = others["intruder-tempo"]
+    assert allowed(rendered, neighbour, others["internet"], ("TCP", 443))
+    for pod in own.values():
+        assert not allowed(rendered, neighbour, pod, ("TCP", 3200))
+
+
+def test_one_switch_leaves_everything_open() -> None:
+    run = record(
+        "dev", {"tracing:networkPolicies": {"enabled": False}, "tracing:collector": {}}, {}
+    )
+    assert policies_of(run) == {}
+    assert "network-policies" not in run.component_outputs
+
+
+def test_each_policy_is_about_both_directions_and_none_lets_everybody_in_by_mistake() -> None:
+    for stack in STACK_FILES:
+        for name, policy in policies_of(recorded(stack)).items():
+            spec = policy.inputs["spec"]
+            assert spec["policyTypes"] == ["Ingress", "Egress"], name
+            for rule in [*spec.get("ingress", []), *spec.get("egress", [])]:
+                # Empty it is everybody, or everything.
+                assert all(rule.values()), name
+            if name != "network-policies-traefik":
+                assert all("from" in rule for rule in spec.get("ingress", [])), name
+
+
+# --- The manifests, one by one --------------------------------------------------------------------
+
+A = Pods(role="a", namespace="one", labels={"app": "a"})
+B = Pods(role="b", namespace="two", labels={}, one_of={"app": ("b", "c")})
+DNS = at(Outside(namespaces=("kube-system",)), 53)
+
+
+def test_whoever_is_nobody_makes_no_rule() -> None:
+    nobody = connections(Outside(), at(A, 80))
+    specs = policy_specs([Network(pods=(A,), connections=nobody)], DNS)
+    assert "ingress" not in specs["a"][1]
+
+
+def test_a_connection_is_let_out_by_its_client_and_in_by_its_server() -> None:
+    specs = policy_specs([Network(pods=(A, B), connections=connections(A, at(B, 80)))], DNS)
+    [_, out] = specs["a"][1]["egress"]
+    [into] = specs["b"][1]["ingress"]
+    assert out["ports"] == into["ports"] == [{"port": 80, "protocol": "TCP"}]
+    [to], [who] = out["to"], into["from"]
+    assert matches(to["podSelector"], {"app": "c"})
+    assert not matches(to["podSelector"], {"app": "a"})
+    assert who["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "one"}}
+
+
+def test_all_who_use_a_port_are_in_one_rule_and_everybody_swallows_them() -> None:
+    some = Outside(namespaces=("shop", "web"), cidrs=("192.0.2.0/24",))
+    edges = [Connection(client=each, server=at(A, 80)) for each in (B, some)]
+    [rule] = policy_specs([Network(pods=(A,), connections=tuple(edges))], DNS)["a"][1]["ingress"]
+    assert len(rule["from"]) == 3
+    edges += connections(Outside(everybody=True), at(A, 80))
+    [rule] = policy_specs([Network(pods=(A,), connections=tuple(edges))], DNS)["a"][1]["ingress"]
+    assert "from" not in rule
+
+
+# --- What is refused ------------------------------------------------------------------------------
+
+EVERY: dict[str, Any] = {"cidrs": ["0.0.0.0/0"]}
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "every address": ({"senders": EVERY}, "senders.cidrs", "acknowledgeEveryAddress: true"),
+    "every address of version 6": (
+        {"targets": {"dns": {"cidrs": ["::/0"]}}},
+        "targets.dns.cidrs",
+        "is every address",
+    ),
+    "every address by halves": (
+        {"readers": {"cidrs": ["0.0.0.0/1", "10.0.0.0/8", "128.0.0.0/1"]}},
+        "readers.cidrs",
+        "is every address",
+    ),
+    "an acknowledgement of nothing": (
+        {"senders": {"cidrs": ["10.0.0.0/8"], "acknowledgeEveryAddress": True}},
+        "senders.acknowledgeEveryAddress",
+        "has no effect",
+    ),
+    "no CIDR": ({"senders": {"cidrs": ["shop"]}}, "senders.cidrs[0]", "is not a CIDR"),
+    "an address without a length": (
+        {"senders": {"cidrs": ["10.0.0.1"]}},
+        "senders.cidrs[0]",
+        "write 10.0.0.1/32",
+    ),
+    "an address within a network": (
+        {"senders": {"cidrs": ["10.0.0.1/8"]}},
+        "senders.cidrs[0]",
+        "write 10.0.0.0/8",
+    ),
+    "no namespace": (
+        {"senders": {"namespaces": ["Shop"]}},
+        "senders.namespaces[0]",
+        "is not a Kubernetes name",
+    ),
+    "an unknown key": ({"sender": {}}, "sender", "senders"),
+    "a port that there is not": (
+        {"targets": {"apiServer": {"ports": [0]}}},
+        "targets.apiServer.ports[0]",
+        "1",
+    ),
+    "words on policies that are off": (
+        {"enabled": False, "senders": {"namespaces": ["shop"]}},
+        "senders",
+        "has no effect while the policies are off",
+    ),
+    "where a store of the stack's own is": (
+        {"targets": {"objectStore": {"cidrs": ["10.0.0.0/8"]}}},
+        "targets.objectStore",
+        "the store is this stack's own",
+    ),
+    "where a Kafka is that there is not": (
+        {"targets": {"kafka": {"namespaces": ["kafka"]}}},
+        "targets.kafka",
+        "there is no Kafka outside",
+    ),
+    "where metrics go that nobody writes": (
+        {"targets": {"remoteWrite": {"namespaces": ["monitoring"]}}},
+        "targets.remoteWrite",
+        "nothing writes metrics",
+    ),
+    "what a Traefik of others may reach": (
+        {"targets": {"backends": {"namespaces": ["shop"]}}},
+        "targets.backends",
+        "no Traefik of this stack's own",
+    ),
+    "who visits a Traefik of others": (
+        {"visitors": {"namespaces": ["shop"]}},
+        "visitors",
+        "no Traefik of this stack's own",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses_and_names_the_key_and_the_remedy(case: str) -> None:
+    section, key, remedy = REFUSED[case]
+    with pytest.raises(config.ConfigError) as refused:
+        config.parse({"tracing:networkPolicies": section}, stack="dev", secret_keys=set())
+    found = {finding.path: finding.message for finding in refused.value.findings}
+    assert list(found) == [f"tracing:networkPolicies.{key}"]
+    assert remedy in found[f"tracing:networkPolicies.{key}"]
+
+
+def test_every_address_is_allowed_once_it_is_acknowledged() -> None:
+    section = {"senders": EVERY | {"acknowledgeEveryAddress": True}}
+    raw = {"tracing:networkPolicies": section, "tracing:tempo": {"profile": "monolithic"}}
+    rendered, own, others = world_of(record("dev", raw, {}))
+    assert allowed(rendered, others["internet"], own["tempo"], ("TCP", 4317))
+    assert not allowed(rendered, others["internet"], own["tempo"], ("TCP", 3200))
+
+
+# --- The solver itself ----------------------------------------------------------------------------
+
+ONE = Node(name="one", namespace="a", labels={"app": "one"})
+TWO = Node(name="two", namespace="b", labels={"app": "two"})
+MACHINE = Node(name="machine", namespace=None, address="10.1.2.3")
+
+
+def policy(namespace: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": namespace}, "spec": {"podSelector": {}, **spec}}
+
+
+SOLVED: dict[str, tuple[list[dict[str, Any]], Node, Node, bool]] = {
+    "no policy": ([], ONE, TWO, True),
+    "denied on the way in": ([policy("b", policyTypes=["Ingress"])], ONE, TWO, False),
+    "not selected": (
+        [policy("b", podSelector={"matchLabels": {"app": "other"}})],
+        ONE,
+        TWO,
+        True,
+    ),
+    "in another namespace": ([policy("c")], ONE, TWO, True),
+    "only the other direction": ([policy("b", policyTypes=["Egress"])], ONE, TWO, True),
+    "denied on the way out": ([policy("a", policyTypes=["Egress"])], ONE, TWO, False),
+    "types left out": ([policy("a", egress=[])], ONE, TWO, False),
+    "a rule for everybody": ([policy("b", ingress=[{}])], ONE, TWO, True),
+    "an empty list of peers is everybody": ([policy("b", ingress=[{"from": []}])], ONE, TWO, True),
+    "another port": ([policy("b", ingress=[{"ports": [{"port": 81}]}])], ONE, TWO, False),
+    "another protocol": (
+        [policy("b", ingress=[{"ports": [{"port": 80, "protocol": "UDP"}]}])],
+        ONE,
+        TWO,
+        False,
+    ),
+    "a range of ports": (
+        [policy("b", ingress=[{"ports": [{"port": 79, "endPort": 80}]}])],
+        ONE,
+        TWO,
+        True,
+    ),
+    "policies add up": (
+        [policy("b"), policy("b", ingress=[{"ports": [{"port": 80}]}])],
+        ONE,
+        TWO,
+        True,
+    ),
+    "pods of one's own namespace": (
+        [policy("b", ingress=[{"from": [{"podSelector": {}}]}])],
+        ONE,
+        TWO,
+        False,
+    ),
+    "all pods": ([policy("b", ingress=[{"from": [{"namespaceSelector": {}}]}])], ONE, TWO, True),
+    "all pods are no machines": (
+        [policy("b", ingress=[{"from": [{"namespaceSelector": {}}]}])],
+        MACHINE,
+        TWO,
+        False,
+    ),
+    "a block": (
+        [policy("b", ingress=[{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}])],
+        MACHINE,
+        TWO,
+        True,
+    ),
+    "all of a block but": (
+        [
+            policy(
+                "b",
+                ingress=[
+                    {"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}
+                ],
+            )
+        ],
+        MACHINE,
+        TWO,
+        False,
+    ),
+    "both selectors at once": (
+        [
+            policy(
+                "b",
+                ingress=[
+                    {
+                        "from": [
+                            {
+                                "namespaceSelector": {
+                                    "matchLabels": {"kubernetes.io/metadata.name": "a"}
+                                },
+                                "podSelector": {"matchLabels": {"app": "two"}},
+                            }
+                        ]
+                    }
+                ],
+            )
+        ],
+        ONE,
+        TWO,
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SOLVED)
+def test_the_solver_knows_what_a_policy_means(case: str) -> None:
+    rendered, client, server, expected = SOLVED[case]
+    assert allowed(rendered, client, server, ("TCP", 80)) is expected
