@@ -345,6 +345,8 @@ def network_policies(at: Site, ingest: TraceIngest, query: TraceQuery) -> None:
     """Who may connect to whom: after all components, which say so."""
     if not at.stack.network_policies.enabled:
         return
+    for text in config.kept_out(at.stack):
+        pulumi.log.warn(text)
     from_outside = (
         *connections(at.surroundings.senders, ingest.receivers),
         *connections(at.surroundings.readers, query.server),

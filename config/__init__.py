@@ -1,6 +1,7 @@
 """The stack's configuration as types: loaded once, checked before anything is registered."""
 
 from .errors import ConfigError, Finding
+from .kept_out import kept_out
 from .load import Loaded, existing_namespaces, forwarded_port_key, load, parse, required_secrets
 from .object_store import MinioConfig
 from .pod_security import levels as pod_security_levels
@@ -22,6 +23,7 @@ __all__ = [
     "StackConfig",
     "existing_namespaces",
     "forwarded_port_key",
+    "kept_out",
     "load",
     "meshed",
     "parse",

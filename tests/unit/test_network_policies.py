@@ -696,3 +696,48 @@ SOLVED: dict[str, tuple[list[dict[str, Any]], Node, Node, bool]] = {
 def test_the_solver_knows_what_a_policy_means(case: str) -> None:
     rendered, client, server, expected = SOLVED[case]
     assert allowed(rendered, client, server, ("TCP", 80)) is expected
+
+
+# --- What is said of whom nobody lets in ----------------------------------------------------------
+
+TOLD: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "applications": ({"collector": {}}, ["senders"]),
+    "applications beside Traefik may not be there": ({"traefik": {}}, []),
+    "meshed applications": ({"traefik": {}, "linkerd": {}}, ["senders"]),
+    "a Grafana": ({"traefik": {}, "grafana": {"url": "https://g.example.com"}}, ["readers"]),
+    "a Grafana whose namespace is known": (
+        {"traefik": {}, "grafana": {"mode": "sidecar"}},
+        [],
+    ),
+    "a Prometheus": ({"traefik": {}, "prometheus": {"operator": {}}}, ["scrapers"]),
+    "an Ingress": (
+        {"objectStore": {"ingress": {"host": "s3.example.com"}}, "harness": {}},
+        ["ingressControllers"],
+    ),
+    "an Ingress of the stack's own Traefik": (
+        {"objectStore": {"ingress": {"host": "s3.example.com"}}, "traefik": {}},
+        [],
+    ),
+    "nobody, where everything is open": ({"networkPolicies": {"enabled": False}}, []),
+}
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_says_whom_the_stack_names_and_lets_in_nowhere(case: str) -> None:
+    sections, expected = TOLD[case]
+    raw = {f"tracing:{key}": value for key, value in sections.items()}
+    raw |= {"tracing:grafanaAuth": "x"} if "grafana" in sections else {}
+    if sections.get("grafana", {}).get("mode") == "sidecar":
+        del raw["tracing:grafanaAuth"]
+    stack = config.parse(raw, stack="dev", secret_keys={"tracing:grafanaAuth"} & raw.keys())
+    told = config.kept_out(stack)
+    assert [text.split(".namespaces: ")[0] for text in told] == [
+        f"tracing:networkPolicies.{key}" for key in expected
+    ]
+
+
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+def test_the_platforms_own_stacks_let_in_whom_they_name(stack: str) -> None:
+    raw = settings(stack) | stack_files.placeholders(settings(stack))
+    secret_keys = {*stack_files.placeholders(settings(stack))}
+    assert config.kept_out(config.parse(raw, stack=stack, secret_keys=secret_keys)) == []
