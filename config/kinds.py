@@ -118,6 +118,21 @@ def split_image(image: str) -> dict[str, str]:
     return {name: part for name, part in parts.items() if part}
 
 
+def registry_image(image: str) -> dict[str, str]:
+    """An image as the charts want it that know registry, repository and tag: the digest goes with
+    the tag.
+
+    Raises ValueError when `image` is no image with a tag.
+    """
+    parts = split_image(_tagged_image(image))
+    first, _, rest = parts["repository"].partition("/")
+    # As container runtimes tell a registry from the first part of a name.
+    named = rest and ("." in first or ":" in first or first == "localhost")
+    registry, repository = (first, rest) if named else ("docker.io", parts["repository"])
+    digest = f"@{parts['digest']}" if "digest" in parts else ""
+    return {"registry": registry, "repository": repository, "tag": parts["tag"] + digest}
+
+
 def _positive_duration(text: str) -> str:
     if duration_seconds(text) <= 0:
         raise ValueError("is no time at all; write a duration above zero, such as 48h")
@@ -227,6 +242,15 @@ def _image(text: str) -> str:
     return text
 
 
+def _tagged_image(text: str) -> str:
+    if "tag" not in split_image(text):
+        raise ValueError(
+            "has no tag; write repository:tag or repository:tag@sha256:..., as the chart writes a "
+            "tag behind the repository"
+        )
+    return text
+
+
 def _cron_schedule(text: str) -> str:
     if _CRON_MACRO.fullmatch(text):
         return text
@@ -281,6 +305,8 @@ HostPort = Annotated[str, *_text(_host_port, r"[A-Za-z0-9.-]+(:\d+)?")]
 HostName = Annotated[str, *_text(_host_name, r"[a-z0-9.-]+", maxLength=253)]
 Cidr = Annotated[str, *_text(_cidr, r"[0-9a-fA-F.:]+/\d{1,3}", maxLength=49)]
 Image = Annotated[str, *_text(_image, r"\S+[:@]\S+")]
+TaggedImage = Annotated[str, *_text(_tagged_image, r"\S+:\S+")]
+"""An image with a tag, and a digest if wanted."""
 CronSchedule = Annotated[str, *_text(_cron_schedule, r"(@[a-z]+|\S+(\s+\S+){4})")]
 """A schedule as Kubernetes' CronJobs take it."""
 Port = Annotated[int, Field(ge=1, le=65535)]

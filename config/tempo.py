@@ -16,6 +16,7 @@ from .kinds import (
     ReleaseName,
     Replicas,
     Size,
+    TaggedImage,
     TenantId,
     Url,
 )
@@ -74,6 +75,10 @@ class ScaledWorkloadConfig(TempoWorkloadConfig):
 
 class GatewayConfig(ScaledWorkloadConfig):
     """The chart's nginx gateway before Tempo's HTTP API."""
+
+    image: TaggedImage | None = None
+    """Image of nginx, with a digest if wanted (repository:tag@sha256:...); the chart's if not
+    given."""
 
 
 class IngesterConfig(Section):
@@ -205,6 +210,9 @@ class ProfileConfig(Section):
     """Namespace of the release, and of the Secret with the store's keys."""
     release_name: ReleaseName = "tempo-distributed"
     """Name of the Helm release, and the beginning of every Service's name."""
+    image: TaggedImage | None = None
+    """Image of Tempo, with a digest if wanted (repository:tag@sha256:...); the chart's, which is of
+    the version that this program's settings are for, if not given."""
     capacity: CapacityConfig | None = None
     block_retention: Duration = "48h"
     """How long traces are kept."""
@@ -226,6 +234,8 @@ class DistributedConfig(ProfileConfig):
     gateway: GatewayConfig | None = None
     memcached: bool = True
     """Cache blooms and parquet footers in memcached."""
+    memcached_image: TaggedImage | None = None
+    """Image of memcached, with a digest if wanted; the chart's if not given."""
     distributor: ScaledWorkloadConfig = ScaledWorkloadConfig()
     querier: ScaledWorkloadConfig = ScaledWorkloadConfig()
     query_frontend: ScaledWorkloadConfig = ScaledWorkloadConfig()

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from .base import Section
-from .kinds import DnsLabel, NonEmpty, Ratio, ReleaseName
+from .kinds import DnsLabel, NonEmpty, Ratio, ReleaseName, TaggedImage
 
 Propagator = Literal["tracecontext", "baggage", "b3", "b3multi"]
 
@@ -28,6 +28,9 @@ class TraefikConfig(Section):
     k3s is always in kube-system."""
     release_name: ReleaseName = "traefik"
     """Name of the Helm release, and of its Service."""
+    image: TaggedImage | None = None
+    """Image of Traefik, with a digest if wanted (repository:tag@sha256:...); the chart's if not
+    given; only for `install: release`."""
     service_type: Literal["LoadBalancer", "NodePort", "ClusterIP"] = "LoadBalancer"
     """Type of Traefik's Service; only for `install: release`."""
     protocol: Literal["grpc", "http"] = "grpc"

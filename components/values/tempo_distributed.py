@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from config.kinds import go_duration
+from config.kinds import go_duration, registry_image
 from config.tempo import (
     Distributed2Config,
     Distributed3Config,
@@ -124,6 +124,7 @@ def _common(
             "livenessProbe": {"httpGet": {"path": ALIVE_PATH}},
             # Of memcached and the gateway as well, beside the group of the chart's own.
             "podSecurityContext": SECCOMP,
+            **_image(settings.image),
         },
         "traces": _receivers(settings.receivers),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(s3)}},
@@ -169,6 +170,7 @@ def _memcached(settings: DistributedConfig) -> dict[str, Any]:
     return {
         "enabled": True,
         "replicas": replicas,
+        **_image(settings.memcached_image),
         **_spread("memcached", replicas),
         "resources": {"requests": {"cpu": "50m", "memory": memory}, "limits": {"memory": memory}},
     }
@@ -196,12 +198,16 @@ def _metrics_generator(settings: MetricsGeneratorConfig | None, s3: S3Access) ->
     }
 
 
+def _image(image: str | None) -> dict[str, Any]:
+    return {} if image is None else {"image": registry_image(image)}
+
+
 def _scaled(s3: S3Access, component: str, settings: ScaledWorkloadConfig) -> dict[str, Any]:
     return {**workload(s3, settings.resources), **_replicas(component, settings)}
 
 
 def _gateway(settings: GatewayConfig) -> dict[str, Any]:
-    values = {"enabled": True, **_replicas("gateway", settings)}
+    values = {"enabled": True, **_replicas("gateway", settings), **_image(settings.image)}
     if compute := compute_resources(settings.resources):
         values["resources"] = compute
     return values

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from config.kinds import go_duration
+from config.kinds import go_duration, registry_image
 from config.tempo import MetricsGeneratorConfig, MonolithicConfig
 
 from ..contracts import PrometheusOperator, S3Access
@@ -38,6 +38,7 @@ def tempo_monolithic_values(
         "fullnameOverride": settings.release_name,
         "tempo": {
             "reportingEnabled": False,
+            **({} if settings.image is None else registry_image(settings.image)),
             # The chart's gigabyte of ballast is from the time before Go had a memory limit.
             "memBallastSizeMbs": 0,
             "extraArgs": {"config.expand-env": "true"},

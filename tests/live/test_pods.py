@@ -61,11 +61,53 @@ def run(request: pytest.FixtureRequest) -> Recorded:
     return recorded(request.param)
 
 
+DIGEST = f"@sha256:{'0' * 64}"
+BY_DIGEST: dict[str, dict[str, Any]] = {
+    profile: {
+        "tracing:tempo": {"image": f"docker.io/grafana/tempo:2.10.8{DIGEST}", **tempo},
+        "tracing:collector": {"image": f"docker.io/otel/collector{DIGEST}"},
+        "tracing:traefik": {"image": f"docker.io/traefik:v3.7.11{DIGEST}"},
+    }
+    for profile, tempo in {
+        "microservices": {
+            "memcachedImage": f"registry.example.com:5000/memcached:1.6{DIGEST}",
+            "gateway": {"image": f"nginx/nginx-unprivileged:1.31{DIGEST}"},
+        },
+        "one process": {"profile": "monolithic"},
+    }.items()
+}
+
+
+@pytest.mark.parametrize("profile", BY_DIGEST)
+def test_every_chart_takes_its_images_by_digest(
+    charts: Path, tmp_path_factory: pytest.TempPathFactory, profile: str
+) -> None:
+    run = record("dev", BY_DIGEST[profile], {})
+    images = {
+        container["image"]
+        for _, documents in rendered(run, charts, tmp_path_factory)
+        for _, template in workloads(documents)
+        for container in containers(template["spec"])
+    }
+    assert {image for image in images if not image.endswith(DIGEST)} == set()
+    own = {f"docker.io/grafana/tempo:2.10.8{DIGEST}", f"docker.io/traefik:v3.7.11{DIGEST}"}
+    assert own < images
+    if profile == "microservices":
+        assert f"registry.example.com:5000/memcached:1.6{DIGEST}" in images
+        assert f"docker.io/nginx/nginx-unprivileged:1.31{DIGEST}" in images
+
+
 Release = tuple[Mapping[str, Any], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
 def releases(
+    run: Recorded, charts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[Release]:
+    return rendered(run, charts, tmp_path_factory)
+
+
+def rendered(
     run: Recorded, charts: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> list[Release]:
     """Each release and its manifests."""
@@ -98,9 +140,9 @@ def workloads(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, 
 def test_the_pods_are_those_that_the_policies_are_worked_out_for(releases: list[Release]) -> None:
     for release, documents in releases:
         written_down = {node.name: node for node in release_pods(release)}
-        rendered = dict(workloads(documents))
-        assert written_down.keys() == rendered.keys()
-        for name, template in rendered.items():
+        made = dict(workloads(documents))
+        assert written_down.keys() == made.keys()
+        for name, template in made.items():
             node = written_down[name]
             assert node.labels.items() <= template["metadata"]["labels"].items(), name
             opened = {

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import config
+from config.kinds import registry_image
 from ops.registrations import Recorded, record
 from ops.stack_files import STACK_FILES, recorded
 from tests.restricted import containers, denied, wildcards, writable
@@ -120,6 +122,54 @@ def test_a_namespace_is_less_strict_only_where_a_component_needs_it(case: str) -
 def test_a_namespace_of_others_gets_no_labels() -> None:
     raw = {"tracing:kubernetes": {"existingNamespaces": ["tempo"]}}
     assert labels(record("dev", raw, {})) == {}
+
+
+# --- Images ---------------------------------------------------------------------------------------
+
+DIGEST = f"sha256:{'0' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("image", "registry", "repository", "tag"),
+    [
+        ("traefik:v3", "docker.io", "traefik", "v3"),
+        ("grafana/tempo:3.0.3", "docker.io", "grafana/tempo", "3.0.3"),
+        ("quay.io/a/b:1", "quay.io", "a/b", "1"),
+        ("localhost/a:1", "localhost", "a", "1"),
+        (f"r.example.com:5000/a/b:1@{DIGEST}", "r.example.com:5000", "a/b", f"1@{DIGEST}"),
+    ],
+)
+def test_an_image_is_split_as_charts_of_registry_repository_and_tag_want_it(
+    image: str, registry: str, repository: str, tag: str
+) -> None:
+    expected = {"registry": registry, "repository": repository, "tag": tag}
+    assert registry_image(image) == expected
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a digest alone": ("tempo", {"image": f"grafana/tempo@{DIGEST}"}, "has no tag"),
+    "no version at all": ("tempo", {"image": "grafana/tempo"}, "is not a pinned image"),
+    "of a cache that is not there": (
+        "tempo",
+        {"memcachedImage": "memcached:1", "memcached": False},
+        "has no effect",
+    ),
+    "of a Traefik of others": (
+        "traefik",
+        {"image": "traefik:v3", "install": "values"},
+        "no effect",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_image_that_can_not_be_had_is_refused(case: str) -> None:
+    section, settings, remedy = REFUSED[case]
+    with pytest.raises(config.ConfigError) as refused:
+        config.parse({f"tracing:{section}": settings}, stack="dev", secret_keys=set())
+    [finding] = refused.value.findings
+    assert finding.path == f"tracing:{section}.{next(iter(settings))}"
+    assert remedy in finding.message
 
 
 # --- The evaluator itself -------------------------------------------------------------------------
