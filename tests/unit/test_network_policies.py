@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -461,6 +462,42 @@ def test_each_policy_is_about_both_directions_and_none_lets_everybody_in_by_mist
                 assert all(rule.values()), name
             if name != "network-policies-traefik":
                 assert all("from" in rule for rule in spec.get("ingress", [])), name
+
+
+ADDRESS = re.compile(r"([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local:(\d+)")
+BEHIND = {80: 8080}
+"""The port of the pods behind a Service, where it is another."""
+BOOTSTRAP, BROKERS = "-kafka-bootstrap", "kafka-broker"
+
+
+@pytest.mark.parametrize("stack", STACK_FILES)
+def test_whoever_is_told_an_address_of_the_stack_reaches_it(stack: str) -> None:
+    """Found in what is told to charts and pods, not in what the components say of it."""
+    run, told = recorded(stack), 0
+    rendered, own, _ = world_of(run)
+    for resource in run.resources:
+        # What belongs to one resource: a release's pods, or the pods of a workload.
+        clients = pods(Recorded(resources=(resource,), outputs={}, component_outputs={}))
+        if not clients or "strimzi" in resource.type:
+            continue
+        for service, namespace, number in set(ADDRESS.findall(json.dumps(resource.inputs))):
+            name = BROKERS if service.endswith(BOOTSTRAP) else service.removesuffix("-svc")
+            servers = [
+                node
+                for node in own.values()
+                if node.namespace == namespace and node.name in (name, f"{name}-agent")
+            ]
+            if not servers:
+                # It is not the stack's.
+                assert namespace not in {node.namespace for node in own.values()}, service
+                continue
+            port = ("TCP", BEHIND.get(int(number), int(number)))
+            assert any(
+                allowed(rendered, client, server, port) for client in clients for server in servers
+            ), (resource.name, service, port)
+            told += 1
+    # On the home cluster everything that the stack's pods connect to is outside of it.
+    assert (told == 0) == (stack == "picluster")
 
 
 # --- The manifests, one by one --------------------------------------------------------------------
