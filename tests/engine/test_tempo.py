@@ -29,6 +29,8 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
             "tempo-release": "update",
             "network-policies-tempo": "update",
             "network-policies-tempo-on-kafka": "create",
+            # The dev stack goes without memcached.
+            "network-policies-tempo-memcached": "create",
             "network-policies-minio": "update",
         },
     ),
