@@ -7,7 +7,7 @@ from typing import Final
 import pulumi
 from pulumi import Input, ResourceOptions
 
-from config.pod_security import PodSecurityLevel
+from config.platform import PodSecurityLevel
 
 from .kubernetes_object import KubernetesObject, object_metadata
 

@@ -9,6 +9,9 @@ from .kinds import DnsLabel, HostName, NonEmpty, Quantity, Replicas, Sha256
 
 Environment = Literal["dev", "staging", "prod"]
 
+PodSecurityLevel = Literal["restricted", "baseline", "privileged"]
+"""Levels of Kubernetes' Pod Security Standards, the strictest first."""
+
 
 class KubernetesConfig(Section):
     """The cluster that the stack is applied to."""
@@ -19,6 +22,10 @@ class KubernetesConfig(Section):
     """Path of the kubeconfig file; the usual places ($KUBECONFIG, ~/.kube/config) if not given."""
     existing_namespaces: tuple[DnsLabel, ...] = ()
     """Namespaces that are there already and not this stack's to create or delete."""
+    pod_security: dict[DnsLabel, PodSecurityLevel] = Field(default_factory=dict)
+    """What pods may do at most, by namespace of this stack's own, where that is more than its
+    components need: such as otel: privileged, for a collector to which Linkerd's proxy is added
+    without Linkerd's CNI plug-in."""
 
 
 class ChartsConfig(Section):

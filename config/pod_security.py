@@ -5,13 +5,12 @@ can't, for the reason that stands here.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
+from .platform import PodSecurityLevel
 from .stack import StackConfig
 
-PodSecurityLevel = Literal["restricted", "baseline", "privileged"]
-
-_ORDER: Final[tuple[PodSecurityLevel, ...]] = ("restricted", "baseline", "privileged")
+ORDER: Final[tuple[PodSecurityLevel, ...]] = ("restricted", "baseline", "privileged")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +65,10 @@ def exceptions(stack: StackConfig) -> list[PodSecurityException]:
 
 
 def levels(stack: StackConfig) -> dict[str, PodSecurityLevel]:
-    """The level of each namespace that is not at the strictest one."""
-    result: dict[str, PodSecurityLevel] = {}
+    """The level of each namespace: what its components need, or what the stack says."""
+    result: dict[str, PodSecurityLevel] = dict(stack.kubernetes.pod_security)
     for each in exceptions(stack):
         known: PodSecurityLevel = result.get(each.namespace, "restricted")
-        if _ORDER.index(each.level) > _ORDER.index(known):
+        if ORDER.index(each.level) > ORDER.index(known):
             result[each.namespace] = each.level
     return result

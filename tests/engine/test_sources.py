@@ -37,7 +37,7 @@ def test_the_form_of_traefik_and_lokis_derived_field_change_together(box_of: Box
         "traefik-chart-config": "update",
         "grafana-loki": "update",
         # Zipkin, on a port of its own.
-        "network-policies-tempo-distributor": "update",
+        "network-policies-collector": "update",
     }
     assert '"(?:request_X-B3-Traceid)":' in derived_field(box)
     [told] = box.cloud.objects("kubernetes", "HelmChartConfig.helm.cattle.io")
@@ -49,7 +49,7 @@ def test_the_form_of_traefik_and_lokis_derived_field_change_together(box_of: Box
     assert {step.name: step.op for step in box.up().changed()} == {
         "traefik-chart-config": "delete",
         # It is in another namespace.
-        "network-policies-tempo-distributor": "update",
+        "network-policies-collector": "update",
     }
     exported = yaml.safe_load(box.outputs()["traefikValues"].value)
     assert exported == values

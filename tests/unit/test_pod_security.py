@@ -101,6 +101,10 @@ EXCEPTIONS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         },
         {},
     ),
+    "as the stack says": (
+        {"tracing:collector": {}, "tracing:kubernetes": {"podSecurity": {"otel": "privileged"}}},
+        {"otel": "privileged"},
+    ),
     "two of them in one namespace": (
         {
             "tracing:tempo": {"profile": "distributed-3", "acknowledgeNoDowngrade": True},
@@ -117,6 +121,33 @@ def test_a_namespace_is_less_strict_only_where_a_component_needs_it(case: str) -
     raw, expected = EXCEPTIONS[case]
     enforced = {name: each["enforce"] for name, each in labels(record("dev", raw, {})).items()}
     assert enforced == dict.fromkeys(enforced, "restricted") | expected
+
+
+LEVELS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a namespace of others": (
+        {"existingNamespaces": ["otel"], "podSecurity": {"otel": "baseline"}},
+        "otel",
+        "is no namespace that this stack makes",
+    ),
+    "a namespace that there is not": ({"podSecurity": {"otl": "baseline"}}, "otl", "otel, tempo"),
+    "stricter than the pods are": (
+        {"podSecurity": {"otel": "baseline"}},
+        "otel",
+        "its queue on the node's disk",
+    ),
+    "a level that there is not": ({"podSecurity": {"otel": "strict"}}, "otel", "restricted"),
+}
+
+
+@pytest.mark.parametrize("case", LEVELS)
+def test_a_level_that_can_not_be_is_refused(case: str) -> None:
+    kubernetes, key, remedy = LEVELS[case]
+    raw = {"tracing:kubernetes": kubernetes, "tracing:collector": {"mode": "daemonset"}}
+    with pytest.raises(config.ConfigError) as refused:
+        config.parse(raw, stack="dev", secret_keys=set())
+    [finding] = refused.value.findings
+    assert finding.path == f"tracing:kubernetes.podSecurity.{key}"
+    assert remedy in finding.message
 
 
 def test_a_namespace_of_others_gets_no_labels() -> None:
