@@ -32,6 +32,7 @@ platform = PlatformMetrics(
     minio=minio.metrics if minio else None,
     traces=collector.traces if collector and collector.traces else tempo.traces,
 )
+wiring.network_policies(at, ingest, tempo.query)
 wiring.alerts(at, platform)
 wiring.grafana(at, tempo, [access_log] if access_log else [], platform)
 

@@ -5,7 +5,7 @@ component that the stack does not have is `None`, and so are its contracts.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi import ResourceOptions
@@ -26,6 +26,7 @@ from components.contracts import (
     StoreServer,
     TraceIngest,
     TraceLogFormat,
+    TraceQuery,
 )
 from components.demo_app import DemoApp, DemoAppArgs
 from components.external import (
@@ -34,6 +35,7 @@ from components.external import (
     external_store,
     loki_ref,
     prometheus_ref,
+    surroundings,
 )
 from components.grafana import Grafana, GrafanaArgs
 from components.harness import Harness, HarnessArgs
@@ -41,9 +43,12 @@ from components.kafka import Kafka, KafkaArgs
 from components.linkerd import Linkerd, LinkerdArgs
 from components.minio_server import MinioServer, MinioServerArgs
 from components.namespaces import Namespaces, NamespacesArgs
+from components.network import Network, Surroundings, connections
+from components.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.tempo import Tempo, TempoArgs
 from components.traefik import Traefik, TraefikArgs
+from components.values.traefik_network import traefik_peer
 from components.vulture import Vulture, VultureArgs
 
 
@@ -57,6 +62,9 @@ class Site:
     namespaces: Namespaces
     prometheus: PrometheusRef | None
     tls: ClusterTls | None
+    surroundings: Surroundings
+    networks: list[Network] = field(default_factory=list)
+    """Of each component, as it is made."""
     opts: ResourceOptions
     """With the provider of the stack's cluster."""
 
@@ -94,6 +102,7 @@ def site(loaded: config.Loaded) -> Site:
             names=loaded.namespaces,
             existing=stack.kubernetes.existing_namespaces,
             protected=() if stack.delete_data else loaded.data_namespaces,
+            levels=config.pod_security_levels(stack),
         ),
         opts,
     )
@@ -103,6 +112,16 @@ def site(loaded: config.Loaded) -> Site:
         namespaces=namespaces,
         prometheus=prometheus_ref(stack.prometheus),
         tls=cluster_tls(stack.tls),
+        surroundings=surroundings(
+            stack.network_policies,
+            reader_namespaces=config.reader_namespaces(stack),
+            ingress_controllers=(
+                [traefik_peer(stack.traefik, namespaces.get(stack.traefik.namespace))]
+                if stack.traefik
+                else []
+            ),
+            remote_write_url=config.remote_write_url(stack),
+        ),
         opts=opts,
     )
 
@@ -112,7 +131,7 @@ def minio(at: Site) -> MinioServer | None:
     settings = at.stack.object_store
     if not isinstance(settings, config.MinioConfig):
         return None
-    return MinioServer(
+    made = MinioServer(
         "minio",
         MinioServerArgs(
             settings=settings,
@@ -121,17 +140,21 @@ def minio(at: Site) -> MinioServer | None:
             cluster=at.stack.kubernetes,
             delete_data=at.stack.delete_data,
             tls=at.tls,
+            surroundings=at.surroundings,
             operator=at.operator,
         ),
         at.opts,
     )
+    at.networks.append(made.network)
+    return made
 
 
 def store(at: Site, server: StoreServer | None) -> S3Access:
     """The bucket, in the stack's own server or in one outside."""
     settings, secrets = at.stack.object_store, at.loaded.secrets
     if not isinstance(settings, config.MinioConfig):
-        server = external_store(settings, secrets.object_store_root_password)
+        target = at.stack.network_policies.targets.object_store
+        server = external_store(settings, secrets.object_store_root_password, target)
     elif server is None:
         raise ValueError("a store of the stack's own needs its server")
     return ObjectStore(
@@ -154,8 +177,8 @@ def kafka(at: Site) -> KafkaAccess | None:
     """The Kafka before Tempo, the stack's own or one outside."""
     settings, tempo = at.stack.kafka, at.stack.tempo
     if settings is None or not isinstance(tempo, config.Distributed3Config):
-        return external_kafka(tempo)
-    return Kafka(
+        return external_kafka(tempo, at.stack.network_policies.targets.kafka)
+    made = Kafka(
         "kafka",
         KafkaArgs(
             settings=settings,
@@ -163,15 +186,18 @@ def kafka(at: Site) -> KafkaAccess | None:
             namespace=at.namespaces[settings.namespace],
             clients=at.namespaces[tempo.namespace],
             chart=at.charts.get("kafka"),
+            surroundings=at.surroundings,
             delete_data=at.stack.delete_data,
         ),
         at.opts,
-    ).access
+    )
+    at.networks.append(made.network)
+    return made.access
 
 
 def tempo(at: Site, s3: S3Access, broker: KafkaAccess | None) -> Tempo:
     """Tempo, on its bucket."""
-    return Tempo(
+    made = Tempo(
         "tempo",
         TempoArgs(
             settings=at.stack.tempo,
@@ -181,10 +207,13 @@ def tempo(at: Site, s3: S3Access, broker: KafkaAccess | None) -> Tempo:
             s3=s3,
             kafka=broker,
             tls=at.tls,
+            surroundings=at.surroundings,
             operator=at.operator,
         ),
         at.opts,
     )
+    at.networks.append(made.network)
+    return made
 
 
 def collector(at: Site, traces_to: TraceIngest) -> Collector | None:
@@ -192,20 +221,22 @@ def collector(at: Site, traces_to: TraceIngest) -> Collector | None:
     settings = at.stack.collector
     if settings is None:
         return None
-    return Collector(
+    made = Collector(
         "collector",
         CollectorArgs(
             settings=settings,
             namespace=at.namespaces[settings.namespace],
             chart=at.charts["collector"],
             traces_to=traces_to,
-            senders=at.loaded.sender_namespaces,
+            surroundings=at.surroundings,
             tenancy=at.stack.tenancy,
             tls=at.tls,
             operator=at.operator,
         ),
         at.opts,
     )
+    at.networks.append(made.network)
+    return made
 
 
 def traefik(at: Site, traces_to: TraceIngest) -> TraceLogFormat | None:
@@ -220,9 +251,11 @@ def traefik(at: Site, traces_to: TraceIngest) -> TraceLogFormat | None:
             namespace=at.namespaces.get(settings.namespace),
             chart=at.charts.get("traefik"),
             traces_to=traces_to,
+            surroundings=at.surroundings,
         ),
         at.opts,
     )
+    at.networks.append(made.network)
     if made.values is not None:
         pulumi.export("traefikValues", made.values)
     return made.log_format
@@ -247,9 +280,11 @@ def harness(at: Site, traces_to: TraceIngest) -> None:
             namespace=at.namespaces.get(settings.namespace),
             chart=at.charts.get("harness"),
             traces_to=traces_to,
+            surroundings=at.surroundings,
         ),
         at.opts,
     )
+    at.networks.append(made.network)
     pulumi.export("harnessValues", made.values)
 
 
@@ -258,14 +293,19 @@ def demo_app(at: Site, traces_to: TraceIngest) -> None:
     settings = at.stack.demo_app
     if settings is not None:
         namespace = at.namespaces[settings.namespace]
-        args = DemoAppArgs(settings=settings, namespace=namespace, traces_to=traces_to)
-        DemoApp("demo-app", args, at.opts)
+        args = DemoAppArgs(
+            settings=settings,
+            namespace=namespace,
+            traces_to=traces_to,
+            surroundings=at.surroundings,
+        )
+        at.networks.append(DemoApp("demo-app", args, at.opts).network)
 
 
 def vulture(at: Site, of: Tempo) -> None:
     """The check that what is written to Tempo can be read."""
     if at.stack.vulture is not None:
-        Vulture(
+        made = Vulture(
             "vulture",
             VultureArgs(
                 settings=at.stack.vulture,
@@ -275,6 +315,7 @@ def vulture(at: Site, of: Tempo) -> None:
             ),
             at.opts,
         )
+        at.networks.append(made.network)
 
 
 def alerts(at: Site, platform: PlatformMetrics) -> None:
@@ -308,3 +349,26 @@ def grafana(
     )
     if made.loki_derived_fields is not None:
         pulumi.export("lokiDerivedFields", made.loki_derived_fields)
+
+
+def network_policies(at: Site, ingest: TraceIngest, query: TraceQuery) -> None:
+    """Who may connect to whom: after all components, which say so."""
+    if not at.stack.network_policies.enabled:
+        return
+    for text in config.kept_out(at.stack):
+        pulumi.log.warn(text)
+    from_outside = (
+        *connections(at.surroundings.senders, ingest.receivers),
+        *connections(at.surroundings.readers, query.server),
+    )
+    owned = sorted(at.loaded.namespaces - {*at.stack.kubernetes.existing_namespaces})
+    NetworkPolicies(
+        "network-policies",
+        NetworkPoliciesArgs(
+            networks=[*at.networks, Network(connections=from_outside)],
+            surroundings=at.surroundings,
+            owned={name: at.namespaces[name] for name in owned},
+            meshed=config.meshed(at.stack),
+        ),
+        at.opts,
+    )

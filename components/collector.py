@@ -1,6 +1,5 @@
 """Owns the OpenTelemetry collector. Needs where to export to. Gives `TraceIngest`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,9 +25,11 @@ from .contracts import (
     scraped,
     service_host,
 )
+from .network import Network, Surroundings, at
 from .release import HelmRelease, helm_release
 from .values.collector import collector_values
 from .values.collector_config import RECEIVER_PORTS
+from .values.collector_network import collector_network, collector_receivers
 from .values.collector_tls import CollectorTls
 
 SPAN_METRICS: Final = SpanMetrics(
@@ -49,12 +50,11 @@ class CollectorArgs:
     namespace: Input[str]
     chart: ChartRef
     traces_to: TraceIngest
+    surroundings: Surroundings
     tenancy: TenancyConfig | None = None
     """Whose spans are whose; one tenant if `None`."""
     tls: ClusterTls | None = None
     """Who signs certificates; the usual authorities if `None`."""
-    senders: Sequence[str] = ()
-    """Namespaces that a network policy lets send."""
     operator: PrometheusOperator | None = None
     """Who is to ask for metrics."""
 
@@ -69,6 +69,7 @@ class Collector(pulumi.ComponentResource):
     metrics: CollectorMetrics
     traces: TraceMetrics | None
     """What it makes of traces; `None` if nothing."""
+    network: Network
 
     def __init__(self, name: str, args: CollectorArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Collector", name, None, opts)
@@ -83,14 +84,7 @@ class Collector(pulumi.ComponentResource):
                 release_name=tier.release_name,
                 namespace=args.namespace,
                 values=collector_values(
-                    settings,
-                    tier,
-                    exports_to,
-                    tempo,
-                    files,
-                    args.senders,
-                    args.operator,
-                    args.tenancy,
+                    settings, tier, exports_to, tempo, files, args.operator, args.tenancy
                 ),
                 parent=self,
             )
@@ -108,18 +102,22 @@ class Collector(pulumi.ComponentResource):
         release = tier_release("", first_tier(settings, tenants), exports_to)
 
         host = service_host(release.name, release.namespace)
+        self.network = collector_network(settings, args.namespace, tempo.server, args.surroundings)
+        first = self.network.pods[0]
 
         def receiver(kind: str) -> Endpoint | None:
             if kind not in settings.receivers:
                 return None
+            port = RECEIVER_PORTS[kind][1]
             return Endpoint(
                 host=host,
-                port=RECEIVER_PORTS[kind][1],
+                port=port,
                 tls=settings.tls is not None,
                 ca_certificate=ca_certificate,
                 client_certificate=(
                     settings.tls is not None and settings.tls.client_ca_secret_name is not None
                 ),
+                server=at(first, port),
             )
 
         self.ingest = TraceIngest(
@@ -127,6 +125,7 @@ class Collector(pulumi.ComponentResource):
             otlp_http=receiver("otlpHttp"),
             zipkin=receiver("zipkin"),
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
+            receivers=collector_receivers(settings, first),
         )
         # Each tier's Service is a job of its own.
         jobs = tuple(tier.release_name for tier in tiers(settings))

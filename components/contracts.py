@@ -12,6 +12,8 @@ from typing import Literal
 import pulumi
 from pulumi import Input, Output
 
+from .network import Server
+
 CLUSTER_DOMAIN = "cluster.local"
 
 
@@ -74,6 +76,8 @@ class Endpoint:
     """PEM of the authority that signed its certificate; the usual ones if `None`."""
     client_certificate: bool = False
     """Whether it wants to see a certificate of the same authority."""
+    server: Server | None = None
+    """Who answers there; `None` where no network policy is made of it."""
 
     @property
     def authority(self) -> Input[str]:
@@ -120,6 +124,8 @@ class StoreServer:
     """PEM of the authority that signed the API's certificate; the usual ones if `None`."""
     admin: StoreAdmin | None
     """`None` where bucket and keys are given."""
+    server: Server
+    """Who answers there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +154,8 @@ class S3Access:
     secret_key_variable: str
     secret_version: Input[str]
     """Another one whenever the keys are others: pods that carry it are restarted then."""
+    server: Server
+    """Who answers at the endpoint."""
     ca: CaBundle | None = None
     """What to verify the endpoint's certificate against; the usual authorities if `None`."""
     ready: Sequence[pulumi.Resource] = ()
@@ -173,6 +181,8 @@ class KafkaAccess:
     """`host:port` of a broker."""
     login: KafkaLogin | None
     """`None` where nobody has to sign in."""
+    server: Server
+    """Who answers there: every broker."""
     ready: Sequence[pulumi.Resource] = ()
     """What has to exist before it can be used."""
 
@@ -193,6 +203,9 @@ class TraceIngest:
     otlp_http: Endpoint | None
     zipkin: Endpoint | None
     identity: MeshIdentity
+    receivers: Server | None = None
+    """Who takes spans, on the ports of all protocols that are open; `None` where no network policy
+    is made of it."""
 
     def require_otlp_grpc(self) -> Endpoint:
         """The OTLP gRPC endpoint.
@@ -229,6 +242,8 @@ class TraceQuery:
     tenants: Sequence[str] = ()
     """Who has traces there, the default tenant first; whoever asks says for whom (X-Scope-OrgID).
     Empty where nobody need say."""
+    server: Server | None = None
+    """Who answers there; `None` where no network policy is made of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

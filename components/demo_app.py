@@ -11,7 +11,14 @@ from config.demo_app import EmojivotoConfig, HotrodConfig
 
 from .contracts import TraceIngest
 from .kubernetes_object import SKIP_AWAIT, KubernetesObject, object_metadata
-from .values.demo_app import deployment_spec, pod_labels, service_spec, workloads
+from .network import Network, Surroundings
+from .values.demo_app import (
+    demo_app_network,
+    deployment_spec,
+    pod_labels,
+    service_spec,
+    workloads,
+)
 from .values.ingress import ingress_spec
 
 INJECT = {"linkerd.io/inject": "enabled"}
@@ -24,10 +31,13 @@ class DemoAppArgs:
     settings: EmojivotoConfig | HotrodConfig
     namespace: Input[str]
     traces_to: TraceIngest
+    surroundings: Surroundings
 
 
 class DemoApp(pulumi.ComponentResource):
     """Emojivoto or HotROD: Deployments, Services, and an Ingress if it is to be had outside."""
+
+    network: Network
 
     def __init__(self, name: str, args: DemoAppArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:DemoApp", name, None, opts)
@@ -61,6 +71,12 @@ class DemoApp(pulumi.ComponentResource):
             if program.service is not None:
                 spec = service_spec(program, labels)
                 add(f"{program.name}-service", "Service", program.service, spec, labels=labels)
+        self.network = demo_app_network(
+            settings.app,
+            programs,
+            args.namespace,
+            args.surroundings.ingress_controllers if settings.ingress is not None else (),
+        )
         front = programs[0].service
         assert front is not None
         if settings.ingress is not None:

@@ -1,10 +1,16 @@
 """What is not this stack's own, as contracts made from configuration."""
 
+import ipaddress
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
 from pulumi import Output
 
 from config.certificates import read as read_certificates
 from config.grafana import LokiConfig, PrometheusConfig
 from config.kinds import go_duration
+from config.network_policies import NetworkPoliciesConfig, PeersConfig, TargetConfig
 from config.object_store import ExternalMinioConfig, S3Config
 from config.tempo import Distributed3Config, TempoConfig
 from config.tls import TlsConfig
@@ -21,12 +27,82 @@ from .contracts import (
     StoreServer,
     TraceLogFormat,
 )
+from .network import Outside, Peer, Server, Surroundings, TargetPort, tcp
+
+DNS_PORT: Final = 53
+KAFKA_PORT: Final = 9092
+PORTS: Final = {"http": 80, "https": 443}
+
+
+def outside(peers: PeersConfig, *more: str) -> Outside:
+    """Who is named, and more namespaces."""
+    return Outside(
+        namespaces=tuple(sorted({*peers.namespaces, *more})), cidrs=tuple(sorted({*peers.cidrs}))
+    )
+
+
+def reached(address: str, default_port: int, target: TargetConfig) -> Server:
+    """Who answers at `host:port`: as the configuration says, or as far as the address tells.
+
+    A name outside the cluster tells no addresses, so that any is allowed, on this port.
+    """
+    parts = urlsplit(f"//{address}")
+    assert parts.hostname is not None
+    ports = tcp(*(target.ports or (parts.port or default_port,)))
+    return Server(at=outside(target) if target.given else _place(parts.hostname), ports=ports)
+
+
+def _place(host: str) -> Outside:
+    parts = host.removesuffix(".cluster.local").split(".")
+    if len(parts) == 3 and parts[2] == "svc":
+        return Outside(namespaces=(parts[1],))
+    try:
+        return Outside(cidrs=(str(ipaddress.ip_network(host)),))
+    except ValueError:
+        return Outside(everybody=True)
+
+
+def surroundings(
+    settings: NetworkPoliciesConfig,
+    *,
+    reader_namespaces: Sequence[str],
+    ingress_controllers: Sequence[Peer],
+    remote_write_url: str | None,
+) -> Surroundings:
+    """Who is around the stack's pods; what is beside the configuration follows from the stack."""
+    targets = settings.targets
+    api_server = targets.api_server
+    remote_write = None
+    if remote_write_url is not None:
+        url = urlsplit(remote_write_url)
+        remote_write = reached(url.netloc, PORTS[url.scheme], targets.remote_write)
+    return Surroundings(
+        senders=outside(settings.senders),
+        readers=outside(settings.readers, *reader_namespaces),
+        scrapers=outside(settings.scrapers),
+        ingress_controllers=(*ingress_controllers, outside(settings.ingress_controllers)),
+        visitors=_or_everybody(settings.visitors),
+        backends=(
+            outside(targets.backends) if targets.backends.given else Outside(every_namespace=True)
+        ),
+        dns=Server(
+            at=outside(targets.dns),
+            ports=(TargetPort(number=DNS_PORT, protocol="UDP"), *tcp(DNS_PORT)),
+        ),
+        api_server=Server(at=_or_everybody(api_server), ports=tcp(*api_server.ports)),
+        remote_write=remote_write,
+    )
+
+
+def _or_everybody(peers: PeersConfig) -> Outside:
+    return outside(peers) if peers.given else Outside(everybody=True)
 
 
 def external_store(
-    settings: ExternalMinioConfig | S3Config, password: Output[str] | None
+    settings: ExternalMinioConfig | S3Config, password: Output[str] | None, target: TargetConfig
 ) -> StoreServer:
     """A store outside this stack; with an admin API if it is a MinIO and `password` is given."""
+    server = reached(settings.endpoint, PORTS["http" if settings.insecure else "https"], target)
     if isinstance(settings, S3Config):
         return StoreServer(
             endpoint=settings.endpoint,
@@ -34,6 +110,7 @@ def external_store(
             path_style=settings.path_style,
             ca_certificate=_read(settings.ca_file),
             admin=None,
+            server=server,
         )
     if password is None:
         raise ValueError("a managed store needs its administrator's password")
@@ -42,6 +119,7 @@ def external_store(
         insecure=settings.insecure,
         path_style=True,
         ca_certificate=_read(settings.ca_file),
+        server=server,
         admin=StoreAdmin(
             address=settings.endpoint,
             tls=not settings.insecure,
@@ -56,7 +134,7 @@ def _read(ca_file: str | None) -> str | None:
     return None if ca_file is None else read_certificates(ca_file)
 
 
-def external_kafka(settings: TempoConfig) -> KafkaAccess | None:
+def external_kafka(settings: TempoConfig, target: TargetConfig) -> KafkaAccess | None:
     """The Kafka that the stack names; `None` for a profile of Tempo that needs none."""
     if not isinstance(settings, Distributed3Config):
         return None
@@ -69,7 +147,8 @@ def external_kafka(settings: TempoConfig) -> KafkaAccess | None:
         password_key=kafka.sasl.password_key,
         version=kafka.sasl.external_secret and str(kafka.sasl.external_secret.version),
     )
-    return KafkaAccess(address=kafka.address, login=login)
+    server = reached(kafka.address, KAFKA_PORT, target)
+    return KafkaAccess(address=kafka.address, login=login, server=server)
 
 
 def cluster_tls(settings: TlsConfig | None) -> ClusterTls | None:

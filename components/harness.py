@@ -8,6 +8,7 @@ from pulumi import Input, Output, ResourceOptions
 from config.harness import HarnessConfig
 
 from .contracts import ChartRef, TraceIngest
+from .network import Network, Outside, Pods, Server, Surroundings, connections
 from .release import helm_release
 from .values.harness import harness_values
 from .values.merge import merged
@@ -24,11 +25,13 @@ class HarnessArgs:
     chart: ChartRef | None
     """The umbrella chart; `None` where only values are exported."""
     traces_to: TraceIngest
+    surroundings: Surroundings
 
 
 class Harness(pulumi.ComponentResource):
     """The overrides that make Harness services send spans."""
 
+    network: Network
     values: Output[str]
     """Text of a values file, for `helm upgrade -f`."""
 
@@ -45,4 +48,19 @@ class Harness(pulumi.ComponentResource):
                 values=merged(args.settings.values, overrides),
                 parent=self,
             )
+        self.network = _network(args)
         self.register_outputs({"values": self.values})
+
+
+def _network(args: HarnessArgs) -> Network:
+    spans_to = args.traces_to.require_otlp_grpc().server
+    if args.namespace is None:
+        there = Outside(namespaces=(args.settings.namespace,))
+        return Network(connections=connections(there, spans_to))
+    # What its services say to each other, and to the clouds and repositories that they deploy
+    # from, is the umbrella chart's to know: only who comes from elsewhere is known here.
+    pods = Pods(role="harness", namespace=args.namespace, labels={})
+    anywhere = Server(at=Outside(everybody=True), ports=())
+    inside = [pods, *args.surroundings.ingress_controllers]
+    allowed = [c for each in inside for c in connections(each, Server(at=pods, ports=()))]
+    return Network(pods=(pods,), connections=(*allowed, *connections(pods, spans_to, anywhere)))

@@ -12,6 +12,7 @@ from config.tempo import KafkaConfig
 
 from .contracts import ChartRef, KafkaAccess, KafkaLogin, joined, service_host
 from .kubernetes_object import WAIT_READY, KubernetesObject, object_metadata
+from .network import Network, Surroundings
 from .release import helm_release
 from .values.kafka import (
     LISTENER_PORT,
@@ -23,6 +24,7 @@ from .values.kafka import (
     topic_spec,
     user_spec,
 )
+from .values.kafka_network import kafka_brokers, kafka_network
 
 _API_VERSION: Final = "kafka.strimzi.io/v1"
 _USERNAME_KEY: Final = "username"
@@ -44,6 +46,7 @@ class KafkaArgs:
     """Namespace of the pods that may connect."""
     chart: ChartRef | None
     """Chart of the operator; `None` where one is there already."""
+    surroundings: Surroundings
     delete_data: bool
     """Allow what deletes the cluster, its topic or their volumes."""
 
@@ -52,6 +55,7 @@ class Kafka(pulumi.ComponentResource):
     """Strimzi's Kafka with its node pools, one topic and one user; and the operator, if wanted."""
 
     access: KafkaAccess
+    network: Network
 
     def __init__(self, name: str, args: KafkaArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Kafka", name, None, opts)
@@ -159,6 +163,9 @@ class Kafka(pulumi.ComponentResource):
         )
         user = add("user", "KafkaUser", USER, user_spec(topic.topic), cluster)
 
+        self.network = kafka_network(
+            settings, args.namespace, args.surroundings, with_operator=args.chart is not None
+        )
         bootstrap = service_host(f"{settings.name}-kafka-bootstrap", args.namespace)
         self.access = KafkaAccess(
             address=joined(bootstrap, ":", LISTENER_PORT),
@@ -167,6 +174,7 @@ class Kafka(pulumi.ComponentResource):
                 username_key=_USERNAME_KEY,
                 password_key=_PASSWORD_KEY,
             ),
+            server=kafka_brokers(settings, args.namespace),
             ready=(traces, user),
         )
         self.register_outputs({"address": self.access.address})

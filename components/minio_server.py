@@ -26,6 +26,7 @@ from .contracts import (
     service_host,
 )
 from .kubernetes_object import FORCE, SKIP_AWAIT, KubernetesObject, object_metadata
+from .network import Connection, Network, Pods, Surroundings, at
 from .secret_version import secret_version
 from .values.ingress import ingress_spec
 from .values.minio import (
@@ -52,6 +53,7 @@ class MinioServerArgs:
     """The cluster, for reaching the server through `kubectl port-forward`."""
     delete_data: bool
     """Allow what deletes the servers or their volumes."""
+    surroundings: Surroundings
     tls: ClusterTls | None = None
     """Who signs certificates; the usual authorities if `None`."""
     operator: PrometheusOperator | None = None
@@ -66,6 +68,7 @@ class MinioServer(pulumi.ComponentResource):
     root_password: Output[str]
     metrics: Scraped | None
     """`None` where nobody may ask for them."""
+    network: Network
 
     def __init__(
         self, name: str, args: MinioServerArgs, opts: ResourceOptions | None = None
@@ -221,7 +224,18 @@ class MinioServer(pulumi.ComponentResource):
                 annotations={**SKIP_AWAIT, **settings.ingress.annotations},
                 spec=ingress_spec(settings.ingress, service.physical_name, "s3"),
             )
+        pods = Pods(role="minio", namespace=args.namespace, labels=labels)
+        s3 = at(pods, S3_PORT)
+        askers = [
+            *([pods] if settings.replicas > 1 else []),
+            *([args.surroundings.scrapers] if args.operator is not None else []),
+            *(args.surroundings.ingress_controllers if settings.ingress is not None else []),
+        ]
+        self.network = Network(
+            pods=(pods,), connections=tuple(Connection(client=each, server=s3) for each in askers)
+        )
         self.server = StoreServer(
+            server=s3,
             endpoint=joined(host, ":", S3_PORT),
             insecure=settings.tls is None,
             path_style=True,

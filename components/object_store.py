@@ -79,6 +79,7 @@ class ObjectStore(pulumi.ComponentResource):
         )
         self.access = S3Access(
             endpoint=args.server.endpoint,
+            server=args.server.server,
             bucket=settings.bucket,
             region=settings.region,
             insecure=args.server.insecure,

@@ -36,10 +36,12 @@ from .contracts import (
     service_host,
 )
 from .external_secret import external_secret
+from .network import Network, Surroundings, at
 from .release import helm_release
 from .values.tempo import PodNeeds
 from .values.tempo_distributed import tempo_2_values, tempo_3_values
 from .values.tempo_monolithic import tempo_monolithic_values
+from .values.tempo_network import tempo_network
 from .values.tempo_tls import TempoTls
 
 OTLP_GRPC_PORT: Final = 4317
@@ -71,6 +73,7 @@ class TempoArgs:
     s3: S3Access
     kafka: KafkaAccess | None
     """`None` for a profile that needs no Kafka."""
+    surroundings: Surroundings
     tenancy: TenancyConfig | None = None
     """Who may read what; one tenant if `None`."""
     tls: ClusterTls | None = None
@@ -87,6 +90,7 @@ class Tempo(pulumi.ComponentResource):
     metrics: TempoMetrics
     traces: TraceMetrics | None
     """What it makes of traces; `None` if nothing."""
+    network: Network
 
     def __init__(self, name: str, args: TempoArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Tempo", name, None, opts)
@@ -104,6 +108,15 @@ class Tempo(pulumi.ComponentResource):
         )
 
         ca_certificate = args.tls.ca_certificate if args.tls and tls else None
+        around = tempo_network(
+            settings,
+            args.namespace,
+            args.s3.server,
+            args.kafka.server if args.kafka else None,
+            args.surroundings,
+            tenants=args.tenancy is not None,
+        )
+        self.network = around.network
 
         def service(role: str) -> Input[str]:
             return _service(settings, release.name, release.namespace, role)
@@ -117,6 +130,7 @@ class Tempo(pulumi.ComponentResource):
                 tls=tls is not None,
                 ca_certificate=ca_certificate,
                 client_certificate=tls is not None and tls.client_certificates,
+                server=at(around.ingest, port),
             )
 
         self.ingest = TraceIngest(
@@ -124,6 +138,7 @@ class Tempo(pulumi.ComponentResource):
             otlp_http=receiver("otlpHttp", OTLP_HTTP_PORT),
             zipkin=receiver("zipkin", ZIPKIN_PORT),
             identity=MeshIdentity(service_account=release.name, namespace=release.namespace),
+            receivers=around.receivers,
         )
         # With tenants the gateway is for those who have to say who they are. What is handed this
         # contract names its tenant itself.
@@ -139,6 +154,7 @@ class Tempo(pulumi.ComponentResource):
             streaming=settings.streaming,
             ca_certificate=ca_certificate,
             tenants=args.tenancy.all if args.tenancy else (),
+            server=around.query,
         )
         # The charts label what they let Prometheus ask: by namespace and microservice, or by the
         # one Service.

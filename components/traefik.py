@@ -11,9 +11,11 @@ from config.traefik import TraefikConfig
 
 from .contracts import ChartRef, TraceIngest, TraceLogFormat
 from .kubernetes_object import KubernetesObject, object_metadata
+from .network import Network, Surroundings
 from .release import helm_release
 from .values.text import as_yaml
 from .values.traefik import LISTS_ARE_REPLACED, LOG_FORMATS, argument_values, traefik_values
+from .values.traefik_network import traefik_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +28,13 @@ class TraefikArgs:
     chart: ChartRef | None
     """Chart of the release; `None` where there is none."""
     traces_to: TraceIngest
+    surroundings: Surroundings
 
 
 class Traefik(pulumi.ComponentResource):
     """Traefik as a Helm release, the settings of the one that k3s ships, or values for another."""
 
+    network: Network
     log_format: TraceLogFormat
     values: Output[str] | None
     """Text of a values file, for `helm upgrade -f`; `None` where nobody needs it."""
@@ -40,6 +44,7 @@ class Traefik(pulumi.ComponentResource):
         settings = args.settings
         self.log_format = LOG_FORMATS[settings.version]
         self.values = None
+        self.network = traefik_network(settings, args.namespace, args.traces_to, args.surroundings)
         endpoint = args.traces_to.otlp_grpc or args.traces_to.otlp_http
         ca = endpoint.ca_certificate if endpoint else None
         if settings.ca_file is not None:

@@ -10,7 +10,8 @@ from config.vulture import VultureConfig
 from .ca_bundle import ca_bundle
 from .contracts import TraceIngest, TraceQuery
 from .kubernetes_object import KubernetesObject, object_metadata
-from .values.vulture import cron_job_spec
+from .network import Network, Pods, connections
+from .values.vulture import LABELS, cron_job_spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Vulture(pulumi.ComponentResource):
     """A CronJob. Its Jobs are nobody's resources: an update that waited for one, and a state that
     kept one that Kubernetes removes, would be in everybody's way."""
 
+    network: Network
+
     def __init__(self, name: str, args: VultureArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("tracing:index:Vulture", name, None, opts)
         ca = None
@@ -39,6 +42,11 @@ class Vulture(pulumi.ComponentResource):
                 certificate=args.query.ca_certificate,
                 opts=ResourceOptions(parent=self),
             )
+        pods = Pods(role="vulture", namespace=args.namespace, labels=LABELS)
+        spans_to = args.traces_to.require_otlp_grpc().server
+        self.network = Network(
+            pods=(pods,), connections=connections(pods, spans_to, args.query.server)
+        )
         job = KubernetesObject(
             f"{name}-schedule",
             {

@@ -1,9 +1,17 @@
 """The stack's configuration as types: loaded once, checked before anything is registered."""
 
 from .errors import ConfigError, Finding
+from .kept_out import kept_out
 from .load import Loaded, existing_namespaces, forwarded_port_keys, load, parse, required_secrets
 from .object_store import MinioConfig
-from .stack import StackConfig, shows_dashboards
+from .pod_security import levels as pod_security_levels
+from .stack import (
+    StackConfig,
+    meshed,
+    reader_namespaces,
+    remote_write_url,
+    shows_dashboards,
+)
 from .tempo import Distributed3Config
 
 __all__ = [
@@ -15,8 +23,13 @@ __all__ = [
     "StackConfig",
     "existing_namespaces",
     "forwarded_port_keys",
+    "kept_out",
     "load",
+    "meshed",
     "parse",
+    "pod_security_levels",
+    "reader_namespaces",
+    "remote_write_url",
     "required_secrets",
     "shows_dashboards",
 ]

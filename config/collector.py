@@ -188,16 +188,6 @@ class ReceiverTlsConfig(ServerCertificateConfig):
     (mTLS)."""
 
 
-class CollectorNetworkPolicyConfig(Section):
-    """Who may send to the collector: these namespaces, Traefik's and Harness's of this stack, and
-    nobody else."""
-
-    namespaces: PerEnvironment[tuple[DnsLabel, ...]] = ()
-    """Namespaces of the applications. With Linkerd those of all meshed pods: the proxies send."""
-    metrics_namespaces: PerEnvironment[tuple[DnsLabel, ...]] = ()
-    """Namespaces of the Prometheus that asks the collector for its own metrics."""
-
-
 class CollectorTelemetryConfig(Section):
     """What the collector tells of itself. Its metrics are always served, on port 8888."""
 
@@ -220,6 +210,9 @@ class CollectorConfig(Section):
 
     refused: ClassVar = {
         "outageMinutes": "is part of the queue; write tracing:collector.queue.outageMinutes",
+        "networkPolicy": "is part of the stack's network policies, which are on unless they are "
+        "turned off; write its namespaces under tracing:networkPolicies.senders.namespaces, and "
+        "its metricsNamespaces under tracing:networkPolicies.scrapers.namespaces",
     }
 
     namespace: PerEnvironment[DnsLabel] = "otel"
@@ -254,6 +247,5 @@ class CollectorConfig(Section):
     resource_detectors: PerEnvironment[tuple[Literal["ec2", "azure", "gcp"], ...]] = ()
     """Clouds whose metadata service tells provider, account and region; of a daemonset the node's
     machine as well."""
-    network_policy: PerEnvironment[CollectorNetworkPolicyConfig | None] = None
     telemetry: CollectorTelemetryConfig = CollectorTelemetryConfig()
     resources: ComputeResources = ComputeResources(cpu="200m", memory="512Mi")

@@ -4,6 +4,7 @@ Each kind is a checked `str`. Its error message says what to write instead, beca
 message is all a user sees when `pulumi up` refuses a file.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -121,6 +122,21 @@ def split_image(image: str) -> dict[str, str]:
     return {name: part for name, part in parts.items() if part}
 
 
+def registry_image(image: str) -> dict[str, str]:
+    """An image as the charts want it that know registry, repository and tag: the digest goes with
+    the tag.
+
+    Raises ValueError when `image` is no image with a tag.
+    """
+    parts = split_image(_tagged_image(image))
+    first, _, rest = parts["repository"].partition("/")
+    # As container runtimes tell a registry from the first part of a name.
+    named = rest and ("." in first or ":" in first or first == "localhost")
+    registry, repository = (first, rest) if named else ("docker.io", parts["repository"])
+    digest = f"@{parts['digest']}" if "digest" in parts else ""
+    return {"registry": registry, "repository": repository, "tag": parts["tag"] + digest}
+
+
 def _positive_duration(text: str) -> str:
     if duration_seconds(text) <= 0:
         raise ValueError("is no time at all; write a duration above zero, such as 48h")
@@ -220,11 +236,33 @@ def _host_name(text: str) -> str:
     return text
 
 
+def _cidr(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("is not a CIDR; write one such as 10.20.0.0/16 or fd00::/8") from None
+    if "/" not in text:
+        raise ValueError(f"has no length of its prefix; write {network}")
+    if text != str(network):
+        # Kubernetes takes it, and everybody reads it as the one address that it is not.
+        raise ValueError(f"is not how that CIDR is written; write {network}")
+    return text
+
+
 def _image(text: str) -> str:
     match = _IMAGE.fullmatch(text)
     if match is None or not (match["tag"] or match["digest"]):
         raise ValueError(
             "is not a pinned image; write repository:tag, repository@sha256:..., or both"
+        )
+    return text
+
+
+def _tagged_image(text: str) -> str:
+    if "tag" not in split_image(text):
+        raise ValueError(
+            "has no tag; write repository:tag or repository:tag@sha256:..., as the chart writes a "
+            "tag behind the repository"
         )
     return text
 
@@ -292,7 +330,10 @@ Size = Annotated[str, *_text(_size, _QUANTITY.pattern)]
 Url = Annotated[str, *_text(_url, "https?://.+")]
 HostPort = Annotated[str, *_text(_host_port, r"[A-Za-z0-9.-]+(:\d+)?")]
 HostName = Annotated[str, *_text(_host_name, r"[a-z0-9.-]+", maxLength=HOST_NAME_MAX)]
+Cidr = Annotated[str, *_text(_cidr, r"[0-9a-fA-F.:]+/\d{1,3}", maxLength=49)]
 Image = Annotated[str, *_text(_image, r"\S+[:@]\S+")]
+TaggedImage = Annotated[str, *_text(_tagged_image, r"\S+:\S+")]
+"""An image with a tag, and a digest if wanted."""
 CronSchedule = Annotated[str, *_text(_cron_schedule, r"(@[a-z]+|\S+(\s+\S+){4})")]
 """A schedule as Kubernetes' CronJobs take it."""
 Port = Annotated[int, Field(ge=1, le=65535)]

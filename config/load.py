@@ -17,7 +17,7 @@ from .grafana import GrafanaApiConfig
 from .object_store import ManagedStoreConfig, MinioConfig
 from .retention import expire_days, longest_retention
 from .secrets import SECRET_KEYS, Secrets
-from .stack import StackConfig, environment_of, namespaces_of, sender_namespaces
+from .stack import StackConfig, environment_of, namespaces_of
 
 PREFIX = "tracing:"
 
@@ -58,11 +58,6 @@ class Loaded:
         names = namespaces_of(self.stack)
         holders = ("objectStore.namespace", "kafka.namespace", "tempo.namespace")
         return {names[key] for key in holders if key in names}
-
-    @property
-    def sender_namespaces(self) -> tuple[str, ...]:
-        """Names of those that the collector's network policy lets send, if it has one."""
-        return sender_namespaces(self.stack)
 
     @property
     def expire_days(self) -> int | None:

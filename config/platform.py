@@ -10,6 +10,9 @@ from .scope import PerEnvironment
 
 Environment = Literal["dev", "staging", "prod"]
 
+PodSecurityLevel = Literal["restricted", "baseline", "privileged"]
+"""Levels of Kubernetes' Pod Security Standards, the strictest first."""
+
 
 class KubernetesConfig(Section):
     """The cluster that the stack is applied to."""
@@ -20,6 +23,10 @@ class KubernetesConfig(Section):
     """Path of the kubeconfig file; the usual places ($KUBECONFIG, ~/.kube/config) if not given."""
     existing_namespaces: PerEnvironment[tuple[DnsLabel, ...]] = ()
     """Namespaces that are there already and not this stack's to create or delete."""
+    pod_security: PerEnvironment[dict[DnsLabel, PodSecurityLevel]] = Field(default_factory=dict)
+    """What pods may do at most, by namespace of this stack's own, where that is more than its
+    components need: such as otel: privileged, for a collector to which Linkerd's proxy is added
+    without Linkerd's CNI plug-in."""
 
 
 class ChartsConfig(Section):

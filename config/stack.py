@@ -7,11 +7,12 @@ from pydantic import Field
 from .base import Section
 from .collector import CollectorConfig
 from .demo_app import DemoAppConfig
-from .grafana import GrafanaConfig, LokiConfig, PrometheusConfig
+from .grafana import GrafanaConfig, GrafanaSidecarConfig, LokiConfig, PrometheusConfig
 from .harness import HarnessConfig
 from .kafka import KafkaClusterConfig
 from .kinds import NonEmpty
 from .linkerd import LinkerdConfig
+from .network_policies import NetworkPoliciesConfig
 from .object_store import MinioConfig, ObjectStoreConfig
 from .platform import ChartsConfig, Environment, KubernetesConfig
 from .scope import PerEnvironment, Promoted
@@ -20,9 +21,6 @@ from .tenancy import TenancyConfig
 from .tls import Hop, TlsConfig
 from .traefik import TraefikConfig
 from .vulture import VultureConfig
-
-K3S_NAMESPACE: Final = "kube-system"
-"""Where k3s runs the Traefik that it ships."""
 
 
 class StackConfig(Section):
@@ -51,6 +49,7 @@ class StackConfig(Section):
     charts: ChartsConfig = ChartsConfig()
     tls: PerEnvironment[TlsConfig | None] = None
     tenancy: PerEnvironment[TenancyConfig | None] = None
+    network_policies: NetworkPoliciesConfig = NetworkPoliciesConfig()
     object_store: ObjectStoreConfig = MinioConfig()
     kafka: PerEnvironment[KafkaClusterConfig | None] = None
     tempo: TempoConfig = Distributed2Config()
@@ -110,19 +109,23 @@ def namespaces_of(stack: StackConfig) -> dict[str, str]:
     return namespaces
 
 
-def sender_namespaces(stack: StackConfig) -> tuple[str, ...]:
-    """The namespaces that a collector's network policy lets send."""
-    if stack.collector is None or stack.collector.network_policy is None:
-        return ()
-    names = set(stack.collector.network_policy.namespaces)
-    if stack.traefik is not None:
-        of_k3s = stack.traefik.install == "helm-chart-config"
-        names.add(K3S_NAMESPACE if of_k3s else stack.traefik.namespace)
-    if stack.harness is not None:
-        names.add(stack.harness.namespace)
-    if stack.demo_app is not None:
-        names.add(stack.demo_app.namespace)
-    return tuple(sorted(names))
+def reader_namespaces(stack: StackConfig) -> tuple[str, ...]:
+    """The namespaces of a Grafana that asks Tempo, as far as the stack knows them."""
+    grafana = stack.grafana
+    return (grafana.namespace,) if isinstance(grafana, GrafanaSidecarConfig) else ()
+
+
+def remote_write_url(stack: StackConfig) -> str | None:
+    """Where metrics made of spans are written to; `None` where none are."""
+    makers = [stack.tempo.metrics_generator, stack.collector and stack.collector.metrics]
+    # Never both: spans would be counted twice.
+    return next((maker.remote_write_url for maker in makers if maker), None)
+
+
+def meshed(stack: StackConfig) -> bool:
+    """Whether Linkerd's proxies may stand between pods of the stack."""
+    of_demo_app = stack.demo_app is not None and stack.demo_app.linkerd
+    return stack.linkerd is not None or of_demo_app
 
 
 def shows_dashboards(stack: StackConfig) -> bool:

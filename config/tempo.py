@@ -17,6 +17,7 @@ from .kinds import (
     ReleaseName,
     Replicas,
     Size,
+    TaggedImage,
     TenantId,
     Url,
 )
@@ -77,6 +78,10 @@ class ScaledWorkloadConfig(TempoWorkloadConfig):
 
 class GatewayConfig(ScaledWorkloadConfig):
     """The chart's nginx gateway before Tempo's HTTP API."""
+
+    image: Promoted[TaggedImage | None] = None
+    """Image of nginx, with a digest if wanted (repository:tag@sha256:...); the chart's if not
+    given."""
 
 
 class IngesterConfig(Section):
@@ -216,6 +221,9 @@ class ProfileConfig(Section):
     """Namespace of the release, and of the Secret with the store's keys."""
     release_name: PerEnvironment[ReleaseName] = "tempo-distributed"
     """Name of the Helm release, and the beginning of every Service's name."""
+    image: Promoted[TaggedImage | None] = None
+    """Image of Tempo, with a digest if wanted (repository:tag@sha256:...); the chart's, which is of
+    the version that this program's settings are for, if not given."""
     capacity: PerEnvironment[CapacityConfig | None] = None
     block_retention: PerEnvironment[Duration] = "48h"
     """How long traces are kept."""
@@ -238,6 +246,8 @@ class DistributedConfig(ProfileConfig):
     gateway: PerEnvironment[GatewayConfig | None] = None
     memcached: PerEnvironment[bool] = True
     """Cache blooms and parquet footers in memcached."""
+    memcached_image: Promoted[TaggedImage | None] = None
+    """Image of memcached, with a digest if wanted; the chart's if not given."""
     distributor: ScaledWorkloadConfig = ScaledWorkloadConfig()
     querier: ScaledWorkloadConfig = ScaledWorkloadConfig()
     query_frontend: ScaledWorkloadConfig = ScaledWorkloadConfig()

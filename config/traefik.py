@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from .base import Section
-from .kinds import DnsLabel, NonEmpty, Ratio, ReleaseName
+from .kinds import DnsLabel, NonEmpty, Ratio, ReleaseName, TaggedImage
 from .platform import ComputeResources
 from .scope import PerEnvironment, Promoted
 
@@ -30,6 +30,9 @@ class TraefikConfig(Section):
     k3s is always in kube-system."""
     release_name: PerEnvironment[ReleaseName] = "traefik"
     """Name of the Helm release, and of its Service."""
+    image: Promoted[TaggedImage | None] = None
+    """Image of Traefik, with a digest if wanted (repository:tag@sha256:...); the chart's if not
+    given; only for `install: release`."""
     service_type: PerEnvironment[Literal["LoadBalancer", "NodePort", "ClusterIP"]] = "LoadBalancer"
     """Type of Traefik's Service; only for `install: release`."""
     resources: ComputeResources = ComputeResources()

@@ -12,21 +12,20 @@ from config.tenancy import TenancyConfig
 from ..contracts import Endpoint, PrometheusOperator
 from .annotations import AUTHORITY_ANNOTATION
 from .collector_config import (
-    METRICS_PORT,
     RECEIVER_PORTS,
     STORAGE_PATH,
     UDP_RECEIVERS,
     collector_config,
 )
 from .collector_tls import CA_PATH, CollectorTls, tls_secrets
-from .pod_security import NO_PRIVILEGES, SECCOMP
 from .resources import compute_resources
+from .security import CONTAINER, SECCOMP, pod_security_context
 
 CHART_LABEL: Final = "opentelemetry-collector"
 """What the chart labels its pods with, whatever the release's name."""
 
-USER_ID: Final = 10001
-"""The upstream image's user and group, and the group of the files on a volume."""
+USER: Final = 10001
+"""The upstream image's user, and the group of the files on a volume."""
 
 SCALE_DOWN_MAX_SECONDS: Final = 3600
 """Kubernetes' limit of `stabilizationWindowSeconds`."""
@@ -38,14 +37,12 @@ def collector_values(
     exports_to: Endpoint,
     tempo: Endpoint,
     tls: CollectorTls,
-    senders: Sequence[str] = (),
     operator: PrometheusOperator | None = None,
     tenancy: TenancyConfig | None = None,
 ) -> dict[str, Any]:
     """Values of the Helm release of one tier.
 
-    `exports_to` is Tempo or the next tier; `senders` are the namespaces that a network policy lets
-    send.
+    `exports_to` is Tempo or the next tier.
     """
     receivers = settings.receivers if tier.is_first else ("otlpGrpc",)
     values: dict[str, Any] = {
@@ -75,10 +72,10 @@ def collector_values(
     else:
         # A name for each pod, not one address for all: the first tier chooses among them.
         values["service"] |= {"clusterIP": "None"}
+        # It asks nothing of the Kubernetes API.
+        values["serviceAccount"] = {"automountServiceAccountToken": False}
     if operator is not None:
         values["serviceMonitor"] = {"enabled": True, "extraLabels": dict(operator.labels)}
-    if settings.network_policy is not None:
-        values["networkPolicy"] = _network_policy(settings, tier, senders)
     return values
 
 
@@ -141,14 +138,15 @@ def _pods(tier: Tier) -> dict[str, Any]:
                 "topologyKey": key,
                 # Wanted, not required: a pod that shares a node is better than none.
                 "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": _labels(tier.release_name)},
+                "labelSelector": {"matchLabels": tier_labels(tier.release_name)},
             }
             for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ]
     return values
 
 
-def _labels(release_name: str) -> dict[str, str]:
+def tier_labels(release_name: str) -> dict[str, str]:
+    """The labels of a tier's pods that no other pods have."""
     return {
         "app.kubernetes.io/name": CHART_LABEL,
         "app.kubernetes.io/instance": release_name,
@@ -165,13 +163,8 @@ def _volumes(settings: CollectorConfig, tier: Tier, tls: CollectorTls) -> dict[s
         path = f"/var/lib/otelcol/{settings.namespace}-{tier.release_name}"
         volumes.append({"name": "queue", "hostPath": {"path": path, "type": "DirectoryOrCreate"}})
         # The directory is root's; nothing else that root may do is left.
-        values["securityContext"] = {
-            "runAsUser": 0,
-            "runAsGroup": 0,
-            "readOnlyRootFilesystem": True,
-            **NO_PRIVILEGES,
-        }
         values["podSecurityContext"] = SECCOMP
+        values["securityContext"] = {"runAsUser": 0, "runAsGroup": 0, **CONTAINER}
     else:
         values["statefulset"] = {
             "volumeClaimTemplates": [
@@ -188,14 +181,8 @@ def _volumes(settings: CollectorConfig, tier: Tier, tls: CollectorTls) -> dict[s
                 }
             ]
         }
-        values["podSecurityContext"] = {
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "fsGroup": USER_ID,
-            **SECCOMP,
-        }
-        values["securityContext"] = {"readOnlyRootFilesystem": True, **NO_PRIVILEGES}
+        values["podSecurityContext"] = {**pod_security_context(USER), "fsGroup": USER}
+        values["securityContext"] = CONTAINER
     for name, (secret, path) in tls_secrets(settings, tier, tls).items():
         volumes.append({"name": name, "secret": {"secretName": secret}})
         mounts.append({"name": name, "mountPath": path, "readOnly": True})
@@ -205,33 +192,3 @@ def _volumes(settings: CollectorConfig, tier: Tier, tls: CollectorTls) -> dict[s
     if volumes:
         values["extraVolumes"] = volumes
     return {**values, "extraVolumeMounts": mounts}
-
-
-def _network_policy(
-    settings: CollectorConfig, tier: Tier, senders: Sequence[str]
-) -> dict[str, Any]:
-    policy = settings.network_policy
-    assert policy is not None
-    allowed: list[dict[str, Any]] = (
-        [_namespaces(senders)]
-        if tier.is_first
-        else [{"podSelector": {"matchLabels": _labels(settings.release_name)}}]
-    )
-    values: dict[str, Any] = {"enabled": True, "allowIngressFrom": allowed}
-    if policy.metrics_namespaces:
-        values["extraIngressRules"] = [
-            {
-                "ports": [{"port": METRICS_PORT, "protocol": "TCP"}],
-                "from": [_namespaces(policy.metrics_namespaces)],
-            }
-        ]
-    return values
-
-
-def _namespaces(names: Sequence[str]) -> dict[str, Any]:
-    expression = {
-        "key": "kubernetes.io/metadata.name",
-        "operator": "In",
-        "values": list(names),
-    }
-    return {"namespaceSelector": {"matchExpressions": [expression]}}

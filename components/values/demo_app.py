@@ -1,6 +1,6 @@
 """The objects of the demo applications: their pods, Services, and the bridge from OpenCensus."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,7 +11,9 @@ from config.demo_app import EmojivotoConfig, HotrodConfig
 from config.platform import ComputeResources
 
 from ..contracts import Endpoint, TraceIngest, joined, service_host
+from ..network import Network, Peer, Pods, at, connections
 from .resources import compute_resources
+from .security import CONTAINER, pod_security_context
 
 HTTP_PORT: Final = 8080
 """Where the web servers of both applications listen."""
@@ -52,6 +54,10 @@ class Workload:
     env: Mapping[str, Input[str]] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     service: str | None = None
+    calls: tuple[str, ...] = ()
+    """Other workloads, by name, that it connects to: the first of their ports."""
+    sends_to: Endpoint | None = None
+    """Where it sends spans, if not to another workload."""
     probe: Mapping[str, Any] | None = None
     """How the pod is asked whether it is ready and alive; `None` where it answers nobody."""
 
@@ -76,6 +82,38 @@ def pod_labels(app: str, workload: Workload) -> dict[str, str]:
     return {"app.kubernetes.io/name": workload.name, "app.kubernetes.io/part-of": app}
 
 
+def demo_app_network(
+    app: str,
+    programs: Sequence[Workload],
+    namespace: Input[str],
+    visitors: Sequence[Peer],
+) -> Network:
+    """The pods of an application and what they connect to; `visitors` come to the first one."""
+    pods = {
+        program.name: Pods(
+            role=f"demo-app-{program.name}", namespace=namespace, labels=pod_labels(app, program)
+        )
+        for program in programs
+    }
+    servers = {
+        program.name: at(pods[program.name], program.ports[0].number)
+        for program in programs
+        if program.ports
+    }
+    allowed = [
+        connection
+        for program in programs
+        for connection in connections(
+            pods[program.name],
+            *(servers[name] for name in program.calls),
+            program.sends_to and program.sends_to.server,
+        )
+    ]
+    for visitor in visitors:
+        allowed += connections(visitor, servers[programs[0].name])
+    return Network(pods=tuple(pods.values()), connections=tuple(allowed))
+
+
 def deployment_spec(
     workload: Workload, labels: dict[str, str], annotations: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -89,11 +127,7 @@ def deployment_spec(
         "env": [{"name": name, "value": value} for name, value in workload.env.items()],
         "ports": [{"name": port.name, "containerPort": port.number} for port in workload.ports],
         "resources": compute_resources(resources),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONTAINER,
     }
     if workload.probe is not None:
         probe = {**workload.probe, "periodSeconds": 5, "timeoutSeconds": 3}
@@ -109,12 +143,7 @@ def deployment_spec(
             },
             "spec": {
                 "automountServiceAccountToken": False,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": workload.user,
-                    "runAsGroup": workload.user,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
+                "securityContext": pod_security_context(workload.user),
                 "containers": [{key: value for key, value in container.items() if value != []}],
             },
         },
@@ -185,6 +214,7 @@ def _emojivoto(
             env={"GRPC_PORT": str(GRPC_PORT), "PROM_PORT": str(METRICS_PORT), **agent},
             ports=grpc,
             service=f"{name}-svc",
+            calls=("bridge",),
             # It has no health service of gRPC's.
             probe={"tcpSocket": {"port": "grpc"}},
         )
@@ -202,6 +232,7 @@ def _emojivoto(
         },
         ports=(Port(name="http", number=HTTP_PORT, offered=80),),
         service="web-svc",
+        calls=("emoji", "voting", "bridge"),
         probe={"httpGet": {"path": "/", "port": "http"}},
     )
     bot = Workload(
@@ -210,6 +241,7 @@ def _emojivoto(
         memory="32Mi",
         command=("emojivoto-vote-bot",),
         env={"WEB_HOST": address("web-svc", 80), **agent},
+        calls=("web", "bridge"),
     )
     return (
         web,
@@ -221,7 +253,8 @@ def _emojivoto(
 
 
 def _bridge(image: str, traces_to: TraceIngest) -> Workload:
-    config = Output.from_input(bridge_config(traces_to.require_otlp_grpc()))
+    to = traces_to.require_otlp_grpc()
+    config = Output.from_input(bridge_config(to))
     return Workload(
         name="bridge",
         image=image,
@@ -235,19 +268,22 @@ def _bridge(image: str, traces_to: TraceIngest) -> Workload:
         },
         ports=(Port(name="opencensus", number=OPENCENSUS_PORT, offered=OPENCENSUS_PORT),),
         service="bridge",
+        sends_to=to,
         probe={"httpGet": {"path": "/", "port": HEALTH_CHECK_PORT}},
     )
 
 
 def _hotrod(settings: HotrodConfig, traces_to: TraceIngest) -> Workload:
+    to = traces_to.require_otlp_http()
     return Workload(
         name="hotrod",
         image=settings.image,
         memory="128Mi",
         args=("all",),
-        env={"OTEL_EXPORTER_OTLP_ENDPOINT": traces_to.require_otlp_http().url()},
+        env={"OTEL_EXPORTER_OTLP_ENDPOINT": to.url()},
         ports=(Port(name="http", number=HTTP_PORT, offered=80),),
         service="hotrod",
+        sends_to=to,
         # It traces every request, those of probes as well.
         probe={"tcpSocket": {"port": "http"}},
     )

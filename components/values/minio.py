@@ -9,6 +9,7 @@ from config.object_store import MinioConfig
 from ..contracts import CaBundle, joined, service_host
 from .annotations import CA_ANNOTATION, VERSION_ANNOTATION
 from .resources import compute_resources
+from .security import CONTAINER, pod_security_context
 
 S3_PORT: Final = 9000
 CONSOLE_PORT: Final = 9001
@@ -53,13 +54,10 @@ def minio_spec(
             "spec": {
                 "automountServiceAccountToken": False,
                 "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": USER_ID,
-                    "runAsGroup": USER_ID,
+                    **pod_security_context(USER_ID),
                     "fsGroup": USER_ID,
                     # Without it every start walks the whole volume to change its owner.
                     "fsGroupChangePolicy": "OnRootMismatch",
-                    "seccompProfile": {"type": "RuntimeDefault"},
                 },
                 **_spread(settings, labels),
                 "containers": [_container(settings, namespace, headless, root_secret, metrics)],
@@ -223,11 +221,7 @@ def _container(
         "readinessProbe": probe("ready"),
         "livenessProbe": {"failureThreshold": 6, **probe("live")},
         "resources": compute_resources(settings.resources),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONTAINER,
         "volumeMounts": [
             {"name": "data", "mountPath": "/data"},
             {"name": "tmp", "mountPath": "/tmp"},

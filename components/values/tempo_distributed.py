@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from config.kinds import go_duration
+from config.kinds import go_duration, registry_image
 from config.tempo import (
     Distributed2Config,
     Distributed3Config,
@@ -13,8 +13,8 @@ from config.tempo import (
 
 from ..contracts import KafkaAccess, KafkaLogin, PrometheusOperator
 from .overrides import default_overrides, tenant_overrides
-from .pod_security import SECCOMP
 from .resources import compute_resources
+from .security import SECCOMP
 from .tempo import (
     EXPAND,
     RETRY_AFTER,
@@ -135,8 +135,9 @@ def _common(
             "structuredConfig": {"distributor": RETRY_AFTER, **_structured_tls(settings, pod.tls)},
             "livenessProbe": alive_probe(pod.tls),
             **_readiness(pod.tls),
-            # All else of a restricted pod is the chart's default.
+            # Of memcached and the gateway as well, beside the group of the chart's own.
             "podSecurityContext": SECCOMP,
+            **_image(settings.image),
         },
         "traces": _receivers(settings.receivers, pod.tls),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(pod.s3)}},
@@ -204,6 +205,7 @@ def _memcached(settings: DistributedConfig) -> dict[str, Any]:
     return {
         "enabled": True,
         "replicas": replicas,
+        **_image(settings.memcached_image),
         **_spread("memcached", replicas),
         "resources": {"requests": {"cpu": "50m", "memory": memory}, "limits": {"memory": memory}},
     }
@@ -231,6 +233,10 @@ def _metrics_generator(settings: MetricsGeneratorConfig | None, pod: PodNeeds) -
     }
 
 
+def _image(image: str | None) -> dict[str, Any]:
+    return {} if image is None else {"image": registry_image(image)}
+
+
 def _scaled(pod: PodNeeds, component: str, settings: ScaledWorkloadConfig) -> dict[str, Any]:
     return {**workload(pod, settings.resources), **_replicas(component, settings)}
 
@@ -239,7 +245,12 @@ def _gateway(settings: DistributedConfig, pod: PodNeeds) -> dict[str, Any]:
     gateway = settings.gateway
     if gateway is None:
         return {"enabled": False}
-    values = {"enabled": True, **_replicas("gateway", gateway), **gateway_values(settings, pod)}
+    values = {
+        "enabled": True,
+        **_replicas("gateway", gateway),
+        **_image(gateway.image),
+        **gateway_values(settings, pod),
+    }
     if compute := compute_resources(gateway.resources):
         values["resources"] = compute
     return values

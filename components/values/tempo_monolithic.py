@@ -2,13 +2,13 @@
 
 from typing import Any, Final
 
-from config.kinds import go_duration
+from config.kinds import go_duration, registry_image
 from config.tempo import MetricsGeneratorConfig, MonolithicConfig
 
 from ..contracts import PrometheusOperator
 from .overrides import default_overrides, tenant_overrides
-from .pod_security import NO_PRIVILEGES, SECCOMP
 from .resources import compute_resources
+from .security import CONTAINER, SECCOMP
 from .tempo import (
     RETRY_AFTER,
     PodNeeds,
@@ -40,6 +40,7 @@ def tempo_monolithic_values(
         "fullnameOverride": settings.release_name,
         "tempo": {
             "reportingEnabled": False,
+            **({} if settings.image is None else registry_image(settings.image)),
             # The chart's gigabyte of ballast is from the time before Go had a memory limit.
             "memBallastSizeMbs": 0,
             "extraArgs": {"config.expand-env": "true"},
@@ -48,18 +49,20 @@ def tempo_monolithic_values(
             "resources": compute_resources(settings.resources),
             "livenessProbe": alive_probe(pod.tls),
             **({"readinessProbe": {"httpGet": probe_scheme(pod.tls)}} if pod.tls else {}),
-            "securityContext": NO_PRIVILEGES,
             # Only for the ports of the Service: what is "" there has none.
             "receivers": {"jaeger": {"protocols": _ports(settings.receivers)}},
+            "securityContext": CONTAINER,
             "per_tenant_overrides": tenant_overrides(settings),
         },
         # The chart's own text is made from `tempo`, where its default receivers can't be taken
         # away.
         "config": as_yaml(tempo_configuration(settings, pod)),
         "persistence": {"enabled": True, "size": settings.volume_size},
-        "podAnnotations": pod_annotations(pod),
-        # The pod's; its user is the chart's default.
+        # Beside the user and groups of the chart's own.
         "securityContext": SECCOMP,
+        # Tempo asks nothing of the Kubernetes API.
+        "serviceAccount": {"automountServiceAccountToken": False},
+        "podAnnotations": pod_annotations(pod),
         "extraVolumes": pod_volumes(pod),
         **_monitor(operator),
     }

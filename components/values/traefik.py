@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from pulumi import Input
 
+from config.kinds import registry_image
 from config.traefik import TRAEFIK_DERIVED_FIELD, TraefikConfig
 
 from ..contracts import TraceIngest, TraceLogFormat, joined
@@ -41,6 +42,7 @@ def traefik_values(
     return {
         "fullnameOverride": settings.release_name,
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+        **({} if settings.image is None else {"image": registry_image(settings.image)}),
         "service": {"spec": {"type": settings.service_type}},
         **({"resources": compute} if compute else {}),
         "accessLog": {

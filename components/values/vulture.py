@@ -7,6 +7,10 @@ from config.vulture import VultureConfig
 
 from ..contracts import CaBundle, TraceIngest, TraceQuery, joined
 from .resources import compute_resources
+from .security import CONTAINER, pod_security_context
+
+LABELS: Final = {"app.kubernetes.io/name": "tempo-vulture"}
+"""Labels of its pods."""
 
 USER_ID: Final = 10001
 """The user of the image."""
@@ -43,7 +47,7 @@ def cron_job_spec(
     settings: VultureConfig, traces_to: TraceIngest, query: TraceQuery, ca: CaBundle | None = None
 ) -> dict[str, Any]:
     """The `spec` of the CronJob."""
-    labels = {"app.kubernetes.io/name": "tempo-vulture"}
+    labels = dict(LABELS)
     return {
         "schedule": settings.schedule,
         "suspend": settings.suspended,
@@ -77,12 +81,7 @@ def _pod(
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security_context(USER_ID),
         "containers": [
             {
                 "name": "tempo-vulture",
@@ -91,11 +90,7 @@ def _pod(
                 # It wants a token in this mode; Tempo asks for none.
                 "env": [{"name": "TEMPO_ACCESS_POLICY_TOKEN", "value": "unused"}, *trusted],
                 "resources": compute_resources(settings.resources),
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "securityContext": CONTAINER,
                 **({"volumeMounts": mounts} if mounts else {}),
             }
         ],

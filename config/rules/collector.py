@@ -13,7 +13,7 @@ from ..collector_tiers import (
 from ..errors import Finding, shown
 from ..kinds import STATEFUL_SET_NAME_MAX
 from ..platform import Environment
-from ..stack import StackConfig, sender_namespaces
+from ..stack import StackConfig
 from .autoscaling import scaling_findings
 from .registry import rule
 from .tls import UDP_RECEIVERS
@@ -173,14 +173,3 @@ def _senders_can_speak_tls(stack: StackConfig, _: Environment) -> Iterator[Findi
                 f"keeps out tracing:{key}, which this program gives no certificate; remove one of "
                 "them",
             )
-
-
-@rule("collector", "traefik", "harness")
-def _the_network_policy_lets_somebody_in(stack: StackConfig, _: Environment) -> Iterator[Finding]:
-    if stack.collector is None or stack.collector.network_policy is None:
-        return
-    if not sender_namespaces(stack):
-        yield Finding(
-            f"{KEY}.networkPolicy.namespaces",
-            "is empty, so that nobody could send; write the namespaces of the applications",
-        )

@@ -6,6 +6,7 @@ from ..collector_tiers import gateway_tier
 from ..errors import Finding, shown
 from ..kafka import KAFKA_OPERATOR
 from ..platform import Environment
+from ..pod_security import ORDER, exceptions
 from ..stack import NAMESPACED, StackConfig, namespaces_of
 from .registry import rule, twice
 
@@ -32,6 +33,28 @@ def _existing_namespaces_are_used(stack: StackConfig, _: Environment) -> Iterato
                 f"tracing:kubernetes.existingNamespaces[{index}]",
                 f"{shown(name)} is not the namespace of any component; remove it, or write one of "
                 f"{', '.join(sorted(used))}",
+            )
+
+
+@rule("kubernetes", *NAMESPACED)
+def _pod_security_is_of_namespaces_of_ones_own(
+    stack: StackConfig, _: Environment
+) -> Iterator[Finding]:
+    own = {*namespaces_of(stack).values()} - {*stack.kubernetes.existing_namespaces}
+    needed = {each.namespace: each for each in exceptions(stack)}
+    for name, level in stack.kubernetes.pod_security.items():
+        key = f"tracing:kubernetes.podSecurity.{name}"
+        if name not in own:
+            yield Finding(
+                key,
+                "is no namespace that this stack makes; remove it, and label that namespace "
+                f"yourself, or write one of {', '.join(sorted(own))}",
+            )
+        elif name in needed and ORDER.index(level) < ORDER.index(needed[name].level):
+            yield Finding(
+                key,
+                f"{shown(level)} is stricter than its pods can be, as {needed[name].reason}; write "
+                f"{needed[name].level}, or remove it",
             )
 
 

@@ -27,6 +27,18 @@ def _enough_ingesters_for_the_copies(stack: StackConfig, _: Environment) -> Iter
 
 
 @rule("tempo")
+def _only_a_cache_that_is_there_has_an_image(
+    stack: StackConfig, _: Environment
+) -> Iterator[Finding]:
+    tempo = stack.tempo
+    if isinstance(tempo, DistributedConfig) and tempo.memcached_image and not tempo.memcached:
+        yield Finding(
+            "tracing:tempo.memcachedImage",
+            "has no effect with memcached: false; remove one of them",
+        )
+
+
+@rule("tempo")
 def _traces_are_kept_until_they_are_flushed(
     stack: StackConfig, _: Environment
 ) -> Iterator[Finding]:

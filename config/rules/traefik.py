@@ -29,6 +29,17 @@ def _traefik_2_is_not_installed(stack: StackConfig, _: Environment) -> Iterator[
 
 
 @rule("traefik")
+def _only_what_is_installed_has_an_image(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    traefik = stack.traefik
+    if traefik is not None and traefik.image is not None and traefik.install != "release":
+        yield Finding(
+            "tracing:traefik.image",
+            f"has no effect with install: {traefik.install}; remove it, and name the image where "
+            "that Traefik is installed",
+        )
+
+
+@rule("traefik")
 def _traefik_2_has_only_zipkin(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     traefik = stack.traefik
     if traefik is None or traefik.version != 2:

@@ -6,23 +6,40 @@ import pytest
 
 from tests.engine.conftest import BoxOf
 
+
+def with_second_tier(op: str) -> dict[str, str]:
+    """What changes as the second tier comes or goes; who may send to Tempo with it."""
+    return {
+        "collector-release": "update",
+        "collector-gateway-release": op,
+        "network-policies-collector": "update",
+        "network-policies-collector-gateway": op,
+        "network-policies-tempo-distributor": "update",
+    }
+
+
+PRIVILEGED = {"namespace-otel": "update"}
+"""A pod on each node may do more."""
+
 TAIL = {"type": "tail", "tracesPerSecond": 100, "policies": [{"type": "errors"}]}
+
+COMPONENTS = {"collector", "namespaces", "network-policies"}
 
 SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
     "a tier behind agents is added": (
         {},
         {"mode": "agent-gateway"},
-        {"collector-release": "update", "collector-gateway-release": "create"},
+        with_second_tier("create") | PRIVILEGED,
     ),
     "and removed again, and nothing else": (
         {"mode": "agent-gateway"},
         {},
-        {"collector-release": "update", "collector-gateway-release": "delete"},
+        with_second_tier("delete") | PRIVILEGED,
     ),
     "tail sampling of several pods brings one": (
         {"replicas": 2},
         {"replicas": 2, "sampling": TAIL},
-        {"collector-release": "update", "collector-gateway-release": "create"},
+        with_second_tier("create"),
     ),
     "tail sampling of one pod is that pod's": (
         {},
@@ -32,7 +49,7 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
     "from replicas to one on each node, in place": (
         {"replicas": 2},
         {"mode": "daemonset"},
-        {"collector-release": "update"},
+        {"collector-release": "update", **PRIVILEGED},
     ),
 }
 
@@ -47,6 +64,6 @@ def test_another_shape_shows_as_what_it_is_and_senders_keep_their_address(
     box.up()
     box.set_config("tracing:collector", after)
     preview = box.preview()
-    assert {s.name: s.op for s in preview.changed() if s.name != "collector"} == expected
+    assert {s.name: s.op for s in preview.changed() if s.name not in COMPONENTS} == expected
     box.up()
     assert box.preview().changes == {}

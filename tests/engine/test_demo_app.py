@@ -19,9 +19,28 @@ EMOJIVOTO = {
     "demo-app-bridge",
     "demo-app-bridge-service",
     "namespace-emojivoto",
+    "network-policies-demo-app-web",
+    "network-policies-demo-app-emoji",
+    "network-policies-demo-app-voting",
+    "network-policies-demo-app-vote-bot",
+    "network-policies-demo-app-bridge",
+    "network-policies-default-deny-emojivoto",
 }
-HOTROD = {"demo-app", "demo-app-hotrod", "demo-app-hotrod-service", "namespace-hotrod"}
-VULTURE = {"vulture", "vulture-schedule"}
+HOTROD = {
+    "demo-app",
+    "demo-app-hotrod",
+    "demo-app-hotrod-service",
+    "namespace-hotrod",
+    "network-policies-demo-app-hotrod",
+    "network-policies-default-deny-hotrod",
+}
+VULTURE = {"vulture", "vulture-schedule", "network-policies-vulture"}
+
+LETS_IT_SEND = {"network-policies-collector": "update"}
+LETS_IT_CHECK = {
+    "network-policies-tempo-distributor": "update",
+    "network-policies-tempo-query-frontend": "update",
+}
 
 
 @pytest.fixture
@@ -41,7 +60,7 @@ def test_a_demo_comes_and_goes_and_nothing_else_changes(
     box: Sandbox, app: str, added: set[str]
 ) -> None:
     box.set_config("tracing:demoApp", {"app": app})
-    assert ops_of(box) == dict.fromkeys(added, "create")
+    assert ops_of(box) == dict.fromkeys(added, "create") | LETS_IT_SEND
     box.up()
     assert box.preview().changes == {}
     assert {r.id for r in box.cloud.objects("kubernetes", "Deployment")} == {
@@ -50,7 +69,7 @@ def test_a_demo_comes_and_goes_and_nothing_else_changes(
         if name.startswith("demo-app-") and not name.endswith("-service")
     }
     box.remove_config("tracing:demoApp")
-    assert ops_of(box) == dict.fromkeys(added, "delete")
+    assert ops_of(box) == dict.fromkeys(added, "delete") | LETS_IT_SEND
     box.up()
     assert box.cloud.objects("kubernetes", "Deployment") == []
     assert not [found for found in box.cloud.objects() if found.id.startswith(app)]
@@ -69,7 +88,7 @@ def test_the_other_demo_takes_the_place_of_the_first(box: Sandbox) -> None:
 
 def test_the_check_of_tempo_is_one_object_that_shows_only_its_own_changes(box: Sandbox) -> None:
     box.set_config("tracing:vulture", {})
-    assert ops_of(box) == dict.fromkeys(VULTURE, "create")
+    assert ops_of(box) == dict.fromkeys(VULTURE, "create") | LETS_IT_CHECK
     box.up()
     assert box.preview().changes == {}
     box.set_config("tracing:vulture", {"schedule": "@hourly", "cycles": 5})
@@ -78,7 +97,7 @@ def test_the_check_of_tempo_is_one_object_that_shows_only_its_own_changes(box: S
     box.up()
     assert box.preview().changes == {}
     box.remove_config("tracing:vulture")
-    assert ops_of(box) == dict.fromkeys(VULTURE, "delete")
+    assert ops_of(box) == dict.fromkeys(VULTURE, "delete") | LETS_IT_CHECK
     box.up()
     assert box.cloud.objects("kubernetes", "CronJob") == []
 

@@ -55,7 +55,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str, Any, dict[str, str]]] = {
         SIDECAR,
         "tracing:grafana.namespace",
         "grafana",
-        {"grafana-data-sources": "replace"},
+        {"grafana-data-sources": "replace", "network-policies-tempo-query-frontend": "update"},
     ),
     "streaming reaches Tempo and the data source": (
         API,

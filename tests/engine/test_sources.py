@@ -36,6 +36,8 @@ def test_the_form_of_traefik_and_lokis_derived_field_change_together(box_of: Box
     assert {step.name: step.op for step in box.up().changed()} == {
         "traefik-chart-config": "update",
         "grafana-loki": "update",
+        # Zipkin, on a port of its own.
+        "network-policies-collector": "update",
     }
     assert '"(?:request_X-B3-Traceid)":' in derived_field(box)
     [told] = box.cloud.objects("kubernetes", "HelmChartConfig.helm.cattle.io")
@@ -44,7 +46,11 @@ def test_the_form_of_traefik_and_lokis_derived_field_change_together(box_of: Box
     assert f"--tracing.zipkin.httpEndpoint={url}" in values["additionalArguments"]
     # To a Traefik that somebody else installs: the same arguments, now for people to hand on.
     box.set_config("tracing:traefik", {"install": "values", "version": 2})
-    assert {step.name: step.op for step in box.up().changed()} == {"traefik-chart-config": "delete"}
+    assert {step.name: step.op for step in box.up().changed()} == {
+        "traefik-chart-config": "delete",
+        # It is in another namespace.
+        "network-policies-collector": "update",
+    }
     exported = yaml.safe_load(box.outputs()["traefikValues"].value)
     assert exported == values
     assert box.preview().changes == {}

@@ -79,7 +79,12 @@ ONE_SETTING: dict[str, tuple[str, Any, dict[str, str]]] = {
     "the gateway changes where Grafana asks": (
         "tracing:tempo.gateway",
         {},
-        {"tempo-release": "update", "grafana-tempo": "update"},
+        {
+            "tempo-release": "update",
+            "grafana-tempo": "update",
+            "network-policies-tempo-gateway": "create",
+            "network-policies-tempo-query-frontend": "update",
+        },
     ),
     "another release of Tempo is told to all who name it": (
         "tracing:tempo.releaseName",
@@ -88,6 +93,12 @@ ONE_SETTING: dict[str, tuple[str, Any, dict[str, str]]] = {
             "tempo-release": "replace",
             "collector-release": "update",
             "grafana-tempo": "update",
+            # Its pods have other labels.
+            "network-policies-tempo": "update",
+            "network-policies-tempo-distributor": "update",
+            "network-policies-tempo-query-frontend": "update",
+            "network-policies-minio": "update",
+            "network-policies-collector": "update",
         },
     ),
     "another namespace of the collector moves it, and whoever sends to it follows": (
@@ -99,6 +110,12 @@ ONE_SETTING: dict[str, tuple[str, Any, dict[str, str]]] = {
             "collector-release": "replace",
             "traefik-release": "update",
             "harness-release": "update",
+            "network-policies-default-deny-observability": "create",
+            "network-policies-default-deny-otel": "delete",
+            "network-policies-collector": "replace",
+            "network-policies-tempo-distributor": "update",
+            "network-policies-traefik": "update",
+            "network-policies-harness": "update",
         },
     ),
     "another uid replaces the data source, and Loki points at the new one": (
@@ -148,7 +165,7 @@ def test_one_setting_touches_exactly_what_depends_on_it(applied: Sandbox, case: 
             applied.remove_config(section)
         else:
             applied.set_config(section, before)
-    components = {step for step in changed if step in {"namespaces", "store", "grafana", "tempo"}}
+    components = {"namespaces", "store", "grafana", "tempo", "network-policies"}
     assert {name: op for name, op in changed.items() if name not in components} == expected
 
 
@@ -273,4 +290,9 @@ def test_removing_a_component_removes_what_it_owned_and_nothing_else(applied: Sa
         "harness": "delete",
         "harness-release": "delete",
         "namespace-harness": "delete",
+        "network-policies-harness": "delete",
+        "network-policies-default-deny-harness": "delete",
+        # Whose pods may no longer send, and that may no longer hand on to it.
+        "network-policies-collector": "update",
+        "network-policies-traefik": "update",
     }

@@ -16,12 +16,11 @@ from ops.registrations import record
 KUBERNETES = "1.36.2"
 RECEIVERS = ["otlpGrpc", "otlpHttp", "zipkin", "jaegerThriftCompact", "jaegerThriftBinary"]
 TAIL = {"type": "tail", "tracesPerSecond": 100, "policies": [{"type": "errors"}]}
-POLICY = {"namespaces": ["shop"], "metricsNamespaces": ["monitoring"]}
 MODES: dict[str, dict[str, Any]] = {
     "deployment": {"replicas": 2, "receivers": RECEIVERS, "resourceAttributes": {"team": "a b"}},
     "autoscaled": {"autoscaling": {"maxReplicas": 4}, "tls": {"secretName": "otel-tls"}},
     "daemonset": {"mode": "daemonset", "receivers": RECEIVERS},
-    "agent-gateway": {"mode": "agent-gateway", "networkPolicy": POLICY},
+    "agent-gateway": {"mode": "agent-gateway"},
     "tail": {"replicas": 3, "sampling": TAIL},
 }
 
@@ -152,16 +151,3 @@ def test_several_pods_survive_a_drain_and_a_scaled_one_has_bounds(rendered: Obje
             labels = workload["spec"]["template"]["metadata"]["labels"]
             for constraint in workload["spec"]["template"]["spec"]["topologySpreadConstraints"]:
                 assert constraint["labelSelector"]["matchLabels"].items() <= labels.items()
-
-
-def test_a_network_policy_is_about_its_own_pods(rendered: Objects) -> None:
-    policies = of_kind(rendered, "NetworkPolicy")
-    for name, policy in policies.items():
-        labels = workloads(rendered)[name]["spec"]["template"]["metadata"]["labels"]
-        assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
-        assert all(rule["from"] for rule in policy["spec"]["ingress"])
-    if ("NetworkPolicy", "opentelemetry-collector-gateway") in rendered:
-        inner = policies["opentelemetry-collector-gateway"]["spec"]["ingress"][0]["from"]
-        agents = workloads(rendered)["opentelemetry-collector"]["spec"]["template"]["metadata"]
-        [peer] = inner
-        assert peer["podSelector"]["matchLabels"].items() <= agents["labels"].items()

@@ -65,9 +65,6 @@ def collector_settings(draw: st.DrawFn) -> dict[str, Any]:
         "redaction": st.fixed_dictionaries({"attributes": st.lists(NAMES, max_size=3)}),
         "resourceAttributes": st.dictionaries(NAMES, TEXTS, max_size=3),
         "resourceDetectors": st.lists(st.sampled_from(["ec2", "azure", "gcp"]), unique=True),
-        "networkPolicy": st.fixed_dictionaries(
-            {"namespaces": st.just(["shop"])}, optional={"metricsNamespaces": st.just(["prom"])}
-        ),
         "telemetry": st.fixed_dictionaries({}, optional={"traceSampleRate": RATES}),
     }
     for key, strategy in options.items():

@@ -13,6 +13,7 @@ SHARED = {
     "external",
     "external_secret",
     "kubernetes_object",
+    "network",
     "release",
     "secret_version",
 }

@@ -11,7 +11,9 @@ from ops.stack_files import STACK_FILES, recorded
 
 EVERY_OPTION = {
     "tracing:tempo": {
-        "gateway": {"replicas": 2},
+        "image": "docker.io/grafana/tempo:2.10.7",
+        "memcachedImage": "docker.io/memcached:1.6.43-alpine",
+        "gateway": {"replicas": 2, "image": "docker.io/nginxinc/nginx-unprivileged:1.31-alpine"},
         "logReceivedSpans": {"enabled": True},
         "distributor": {"resources": {"cpu": "1", "memory": "1Gi"}},
         "ingester": {"resources": {"cpu": "1", "memory": "1Gi"}},
@@ -28,6 +30,7 @@ EVERY_OPTION = {
         "receivers": ["otlpGrpc", "otlpHttp", "zipkin", "jaegerGrpc", "jaegerThriftHttp"],
     },
     "tracing:traefik": {
+        "image": "docker.io/traefik:v3.7.11",
         "protocol": "http",
         "propagators": ["b3multi"],
         "keepHeaders": ["X-B3-Traceid"],
@@ -51,6 +54,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
     "a monolithic tempo with every option": {
         "profile": "monolithic",
+        "image": "docker.io/grafana/tempo:2.10.8",
         "resources": {"cpu": "1", "memory": "1Gi"},
         "receivers": ["otlpGrpc", "zipkin", "jaegerThriftHttp"],
     },

@@ -212,10 +212,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "receivers[1]",
         "is UDP, which has no TLS",
     ),
-    "a network policy that lets nobody in": (
-        {"networkPolicy": {}},
-        "networkPolicy.namespaces",
-        "nobody could send",
+    "a network policy of its own": (
+        {"networkPolicy": {"namespaces": ["shop"]}},
+        "networkPolicy",
+        "write its namespaces under tracing:networkPolicies.senders.namespaces",
     ),
     "an attribute longer than the collector reads": (
         {"resourceAttributes": {"team": "x" * 257}},
@@ -328,7 +328,7 @@ def test_whatever_is_configured_holds_together(section: dict[str, Any]) -> None:
     path, files = [], CollectorTls(server="server-tls")
     for tier in tiers(settings):
         to = tempo if tier.is_last else Endpoint(host="gateway", port=4317)
-        values = collector_values(settings, tier, to, tempo, files, ("shop",))
+        values = collector_values(settings, tier, to, tempo, files)
         collector = values["alternateConfig"]
         assert chart_lock.unknown_paths(values, lock) == []
         assert_everything_named_is_there_and_used(collector)
@@ -584,40 +584,6 @@ def test_traefik_and_harness_are_told_that_the_collector_speaks_tls() -> None:
     grpc = run.helm_values()["traefik"]["tracing"]["otlp"]["grpc"]
     assert grpc["insecure"] is False
     assert "https://opentelemetry-collector.otel" in run.outputs["harnessValues"]
-
-
-def test_a_network_policy_lets_the_named_and_the_stacks_own_senders_in() -> None:
-    policy = {"namespaces": ["shop"], "metricsNamespaces": ["monitoring"]}
-    settings = {"mode": "agent-gateway", "networkPolicy": policy}
-    values = tiers_of(settings, traefik={}, harness={})
-    first, gateway = (values[name]["networkPolicy"] for name in (FIRST, GATEWAY))
-    [allowed] = first["allowIngressFrom"]
-    [expression] = allowed["namespaceSelector"]["matchExpressions"]
-    assert expression["values"] == ["harness", "shop", "traefik"]
-    [inner] = gateway["allowIngressFrom"]
-    instance = inner["podSelector"]["matchLabels"]["app.kubernetes.io/instance"]
-    assert instance == "opentelemetry-collector"
-    for part in (first, gateway):
-        [rule] = part["extraIngressRules"]
-        assert rule["ports"] == [{"port": 8888, "protocol": "TCP"}]
-        assert "monitoring" in json.dumps(rule["from"])
-
-
-def test_the_traefik_of_k3s_sends_from_its_own_namespace() -> None:
-    values = tiers_of({"networkPolicy": {}}, traefik={"install": "helm-chart-config"})[FIRST]
-    assert '"kube-system"' in json.dumps(values["networkPolicy"])
-    # Managed elsewhere it is wherever the stack file says.
-    values = tiers_of({"networkPolicy": {}}, traefik={"install": "values"})[FIRST]
-    assert '["traefik"]' in json.dumps(values["networkPolicy"])
-
-
-def test_the_demo_application_may_send() -> None:
-    values = tiers_of({"networkPolicy": {}}, demoApp={})[FIRST]
-    assert '"emojivoto"' in json.dumps(values["networkPolicy"])
-
-
-def test_without_a_network_policy_there_is_none() -> None:
-    assert "networkPolicy" not in tiers_of({})[FIRST]
 
 
 def test_a_pod_that_may_be_removed_stays_until_its_queue_is_empty() -> None:

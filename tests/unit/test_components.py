@@ -22,6 +22,7 @@ COMPONENTS = {
     "vulture": "tracing:index:Vulture",
     "alerts": "tracing:index:Alerts",
     "grafana": "tracing:index:Grafana",
+    "network-policies": "tracing:index:NetworkPolicies",
 }
 """Logical name and type token of each component. Both are in every state: they are forever."""
 
@@ -89,6 +90,30 @@ CHILDREN = {
         "grafana-health",
         "grafana-services",
         "grafana-cost",
+    },
+    "network-policies": {
+        "network-policies-minio",
+        "network-policies-tempo",
+        "network-policies-tempo-distributor",
+        "network-policies-tempo-query-frontend",
+        "network-policies-tempo-gateway",
+        "network-policies-tempo-memcached",
+        "network-policies-tempo-metrics-generator",
+        "network-policies-collector",
+        "network-policies-collector-gateway",
+        "network-policies-traefik",
+        "network-policies-harness",
+        "network-policies-demo-app-web",
+        "network-policies-demo-app-emoji",
+        "network-policies-demo-app-voting",
+        "network-policies-demo-app-vote-bot",
+        "network-policies-demo-app-bridge",
+        "network-policies-vulture",
+        "network-policies-default-deny-tempo",
+        "network-policies-default-deny-otel",
+        "network-policies-default-deny-traefik",
+        "network-policies-default-deny-harness",
+        "network-policies-default-deny-emojivoto",
     },
 }
 """Logical names of each component's resources: they are forever as well."""
