@@ -20,7 +20,7 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +36,7 @@ from tests.live.figures import Figures
 from tests.live.needs import STACK, Needs
 from tests.live.otelcol import Sender
 from tests.live.platform import PODS_SECONDS, Platform, applied, small_store
-from tests.live.traces import export_request, span_ids_in_blocks
+from tests.live.traces import export_request, span_ids, span_ids_in_blocks
 from tests.live.waiting import until
 
 NAMES = f"tracing-live-{secrets.token_hex(4)}"
@@ -90,14 +90,18 @@ def load(count: int) -> Load:
     return requests
 
 
-def lost(platform: Platform, acknowledged: set[bytes], requests: Load) -> int:
-    """How many of the acknowledged spans are in no block, once the ingesters wrote what they hold.
+def lost(
+    platform: Platform,
+    acknowledged: set[bytes],
+    requests: Load,
+    asked: Address,
+    spans_of: Callable[[str, str], set[bytes]],
+) -> int:
+    """How many of the acknowledged spans are nowhere, once the ingesters wrote what they hold.
 
-    Not by asking the ingesters: Tempo is content with the answers of two, and of the two that took
-    a span (the third write is broken off) one may be the one that was killed.
+    What only one ingester holds may not be found before: Tempo is content with the answers of two,
+    and of the two that took a span (the third write is broken off) one may have been killed.
     """
-    tempo = platform.stack.tempo
-    querier = Address(f"{tempo.release_name}-querier", tempo.namespace, QUERY_PORT)
     missing, found = {*requests}, set[bytes]()
     flushed = -math.inf
 
@@ -109,7 +113,7 @@ def lost(platform: Platform, acknowledged: set[bytes], requests: Load) -> int:
             flushed = time.monotonic()
         for trace_id in sorted(missing):
             try:
-                spans = span_ids_in_blocks(blocks, trace_id)
+                spans = spans_of(tempo, trace_id)
             except OSError as error:
                 # The forward to a pod that has just been restarted.
                 raise AssertionError(str(error)) from None
@@ -120,7 +124,7 @@ def lost(platform: Platform, acknowledged: set[bytes], requests: Load) -> int:
         return True
 
     with (
-        platform.cluster.kept_forward(querier) as blocks,
+        platform.cluster.kept_forward(asked) as tempo,
         contextlib.suppress(AssertionError),
     ):
         until("every trace is whole", FOUND_SECONDS, all_found)
@@ -150,11 +154,12 @@ def test_no_acknowledged_span_is_lost_when_collector_and_an_ingester_are_killed(
     assert len(sender.acknowledged) == SPANS
     figures.add("load: refusals, and sent again", len(sender.refusals), "requests")
     until("every pod is ready", PODS_SECONDS, platform.pods_are_ready)
-    with figures.timed("load: all spans in blocks"):
-        missing = lost(platform, sender.acknowledged, requests)
+    with figures.timed("load: all spans found"):
+        query = platform.at("tempoUrl")
+        missing = lost(platform, sender.acknowledged, requests, query, span_ids)
     write_figure(
         "the collector and one of three ingesters killed (SIGKILL) under load: acknowledged spans "
-        "that are in no block afterwards",
+        "lost",
         f"{missing} of {len(sender.acknowledged):,}",
     )
     assert missing == 0
@@ -163,7 +168,7 @@ def test_no_acknowledged_span_is_lost_when_collector_and_an_ingester_are_killed(
 def test_no_acknowledged_span_is_lost_while_the_store_is_away(
     platform: Platform, figures: Figures
 ) -> None:
-    store = platform.stack.object_store
+    store, tempo = platform.stack.object_store, platform.stack.tempo
     assert isinstance(store, MinioConfig)
     requests = load(SPANS_IN_OUTAGE)
     acknowledged: set[bytes] = set()
@@ -182,7 +187,8 @@ def test_no_acknowledged_span_is_lost_while_the_store_is_away(
         figures.add("the store was away", OUTAGE_SECONDS)
     assert len(acknowledged) == SPANS_IN_OUTAGE
     with figures.timed("the store back: all spans in blocks"):
-        missing = lost(platform, acknowledged, requests)
+        querier = Address(f"{tempo.release_name}-querier", tempo.namespace, QUERY_PORT)
+        missing = lost(platform, acknowledged, requests, querier, span_ids_in_blocks)
     write_figure(
         f"the store stopped for {OUTAGE_SECONDS:g} s under load: acknowledged spans that are in no "
         "block afterwards",

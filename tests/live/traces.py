@@ -82,15 +82,16 @@ def span_names_in_blocks(querier: str, trace_id: str) -> list[str] | None:
     return None if found is None else _names(found["trace"]["resourceSpans"])
 
 
+def span_ids(tempo: str, trace_id: str) -> set[bytes]:
+    """The ids of a trace's spans, by Tempo's query API at a `host:port`; none if it is unknown."""
+    found = _found(f"http://{tempo}/api/traces/{trace_id}")
+    return _ids([] if found is None else found["batches"])
+
+
 def span_ids_in_blocks(querier: str, trace_id: str) -> set[bytes]:
-    """The ids of a trace's spans that are in blocks, by the same API; none if it is unknown."""
+    """The same, of what is in blocks alone: by the API of a querier at a `host:port`."""
     found = _found(f"http://{querier}/querier/api/traces/{trace_id}?mode=blocks")
-    return {
-        base64.b64decode(span["spanId"])
-        for resource in ([] if found is None else found["trace"]["resourceSpans"])
-        for scope in resource["scopeSpans"]
-        for span in scope["spans"]
-    }
+    return _ids([] if found is None else found["trace"]["resourceSpans"])
 
 
 def participants(tempo: str, trace_id: str) -> set[str] | None:
@@ -138,3 +139,12 @@ def _names(resource_spans: list[dict[str, Any]]) -> list[str]:
         for scope in resource["scopeSpans"]
         for span in scope["spans"]
     ]
+
+
+def _ids(resource_spans: list[dict[str, Any]]) -> set[bytes]:
+    return {
+        base64.b64decode(span["spanId"])
+        for resource in resource_spans
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+    }
