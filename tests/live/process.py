@@ -77,12 +77,6 @@ class Process:
         self._running.kill()
         self._running.wait()
 
-    def kill_with_children(self) -> None:
-        """The same, of everything that it started as well: as when its machine is lost."""
-        # By the session, not the group: engines give each plugin a group of its own.
-        subprocess.run(["pkill", "-KILL", f"--session={self._running.pid}"], check=True)
-        self._running.wait()
-
 
 @contextmanager
 def running(
