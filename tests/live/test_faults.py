@@ -184,10 +184,12 @@ def kill(stack: Standing, moment: Moment, engine: Process) -> None:
     if moment.resource.endswith("-release") and not moment.done:
         begun = partial(stack.has_begun, moment.resource, moment.operation)
         until(f"Helm has begun {moment}", RELEASE_SECONDS, begun)
+    # The engine alone: its plugins go on with what they are at.
     engine.kill()
 
 
 def kill_at(stack: Standing, moment: Moment, figures: Figures) -> None:
+    """Kill an update; recovered, it is as if nothing had happened."""
     _, succeeded = stack.project.disturbed("up", moment.is_reached, partial(kill, stack, moment))
     assert not succeeded
     recover(stack, figures)
@@ -243,4 +245,6 @@ def test_an_update_in_which_the_api_server_is_away_is_recovered_by_two_commands(
     if not succeeded:
         assert "tempo-release" in said or "tempo" in said, said
     recover(stack, figures)
-    write_figure("the same: recovered by two documented commands, with an empty preview", "1 of 1")
+    write_figure(
+        "the API server back: recovered by two documented commands, with an empty preview", "1 of 1"
+    )

@@ -14,6 +14,8 @@ The store is away for five minutes; TRACING_FAULTS_OUTAGE_SECONDS is another tim
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import random
 import secrets
@@ -43,7 +45,8 @@ SPANS_IN_OUTAGE: Final = 20_000
 TOGETHER: Final = 100
 """Spans of a trace, which are one request."""
 LOAD_SECONDS: Final = 300
-FOUND_SECONDS: Final = 600
+FLUSH_AGAIN_SECONDS: Final = 60
+FOUND_SECONDS: Final = 900
 """Queriers look for new blocks every five minutes."""
 OUTAGE_SECONDS: Final = float(os.environ.get("TRACING_FAULTS_OUTAGE_SECONDS") or 300)
 
@@ -88,30 +91,44 @@ def load(count: int) -> Load:
 
 
 def lost(
-    acknowledged: set[bytes], requests: Load, of: Callable[[str], set[bytes]]
-) -> tuple[int, int]:
-    """Of the acknowledged spans those that are nowhere, once none is or the time is over; and all
-    that were found."""
-    missing: dict[str, set[bytes]] = {trace_id: set() for trace_id in requests}
-    found: set[bytes] = set()
+    platform: Platform,
+    acknowledged: set[bytes],
+    requests: Load,
+    asked: Address,
+    spans_of: Callable[[str, str], set[bytes]],
+) -> int:
+    """How many of the acknowledged spans are nowhere, once the ingesters wrote what they hold.
+
+    What only one ingester holds may not be found before: Tempo is content with the answers of two,
+    and of the two that took a span (the third write is broken off) one may have been killed.
+    """
+    missing, found = {*requests}, set[bytes]()
+    flushed = -math.inf
 
     def all_found() -> bool:
-        for trace_id in [*missing]:
+        nonlocal flushed
+        if time.monotonic() - flushed >= FLUSH_AGAIN_SECONDS:
+            # And again, for what the collector had in its queue the last time.
+            platform.flush()
+            flushed = time.monotonic()
+        for trace_id in sorted(missing):
             try:
-                missing[trace_id] = of(trace_id)
+                spans = spans_of(tempo, trace_id)
             except OSError as error:
                 # The forward to a pod that has just been restarted.
                 raise AssertionError(str(error)) from None
-            if len(missing[trace_id]) == TOGETHER:
-                found.update(missing.pop(trace_id))
+            found.update(spans)
+            if len(spans) == TOGETHER:
+                missing.remove(trace_id)
         assert not missing, f"{len(missing)} of {len(requests)} traces are not whole"
         return True
 
-    try:
+    with (
+        platform.cluster.kept_forward(asked) as tempo,
+        contextlib.suppress(AssertionError),
+    ):
         until("every trace is whole", FOUND_SECONDS, all_found)
-    except AssertionError:
-        found = found.union(*missing.values())
-    return len(acknowledged - found), len(found)
+    return len(acknowledged - found)
 
 
 def test_no_acknowledged_span_is_lost_when_collector_and_an_ingester_are_killed(
@@ -136,18 +153,16 @@ def test_no_acknowledged_span_is_lost_when_collector_and_an_ingester_are_killed(
         sender.wait()
     assert len(sender.acknowledged) == SPANS
     figures.add("load: refusals, and sent again", len(sender.refusals), "requests")
-    with (
-        figures.timed("load: all spans found"),
-        platform.cluster.kept_forward(platform.at("tempoUrl")) as query,
-    ):
-        missing, found = lost(sender.acknowledged, requests, partial(span_ids, query))
+    until("every pod is ready", PODS_SECONDS, platform.pods_are_ready)
+    with figures.timed("load: all spans found"):
+        query = platform.at("tempoUrl")
+        missing = lost(platform, sender.acknowledged, requests, query, span_ids)
     write_figure(
-        "the collector and an ingester killed (SIGKILL) under load: acknowledged spans lost",
+        "the collector and one of three ingesters killed (SIGKILL) under load: acknowledged spans "
+        "lost",
         f"{missing} of {len(sender.acknowledged):,}",
     )
     assert missing == 0
-    assert found == SPANS
-    until("every pod is ready", PODS_SECONDS, platform.pods_are_ready)
 
 
 def test_no_acknowledged_span_is_lost_while_the_store_is_away(
@@ -171,17 +186,12 @@ def test_no_acknowledged_span_is_lost_while_the_store_is_away(
                 time.sleep(max(0, (ends - time.monotonic()) / (len(parts) - number)))
         figures.add("the store was away", OUTAGE_SECONDS)
     assert len(acknowledged) == SPANS_IN_OUTAGE
-    platform.flush()
-    querier = Address(f"{tempo.release_name}-querier", tempo.namespace, QUERY_PORT)
-    with (
-        figures.timed("the store back: all spans in blocks"),
-        platform.cluster.kept_forward(querier) as blocks,
-    ):
-        missing, found = lost(acknowledged, requests, partial(span_ids_in_blocks, blocks))
+    with figures.timed("the store back: all spans in blocks"):
+        querier = Address(f"{tempo.release_name}-querier", tempo.namespace, QUERY_PORT)
+        missing = lost(platform, acknowledged, requests, querier, span_ids_in_blocks)
     write_figure(
-        f"the store stopped for {OUTAGE_SECONDS:g} s: acknowledged spans that are not in its "
-        "blocks afterwards",
+        f"the store stopped for {OUTAGE_SECONDS:g} s under load: acknowledged spans that are in no "
+        "block afterwards",
         f"{missing} of {len(acknowledged):,}",
     )
     assert missing == 0
-    assert found == SPANS_IN_OUTAGE

@@ -83,7 +83,7 @@ def span_names_in_blocks(querier: str, trace_id: str) -> list[str] | None:
 
 
 def span_ids(tempo: str, trace_id: str) -> set[bytes]:
-    """The ids of a trace's spans, by Tempo's query API; none if it is unknown."""
+    """The ids of a trace's spans, by Tempo's query API at a `host:port`; none if it is unknown."""
     found = _found(f"http://{tempo}/api/traces/{trace_id}")
     return _ids([] if found is None else found["batches"])
 
@@ -132,15 +132,6 @@ def _found(url: str) -> dict[str, Any] | None:
     return json.loads(body)
 
 
-def _ids(resource_spans: list[dict[str, Any]]) -> set[bytes]:
-    return {
-        base64.b64decode(span["spanId"])
-        for resource in resource_spans
-        for scope in resource["scopeSpans"]
-        for span in scope["spans"]
-    }
-
-
 def _names(resource_spans: list[dict[str, Any]]) -> list[str]:
     return [
         span["name"]
@@ -148,3 +139,12 @@ def _names(resource_spans: list[dict[str, Any]]) -> list[str]:
         for scope in resource["scopeSpans"]
         for span in scope["spans"]
     ]
+
+
+def _ids(resource_spans: list[dict[str, Any]]) -> set[bytes]:
+    return {
+        base64.b64decode(span["spanId"])
+        for resource in resource_spans
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+    }
