@@ -52,7 +52,7 @@ def plugins(names: Collection[str]) -> list[Plugin]:
         if not file.is_file():
             continue
         said = json.loads(file.read_text(encoding="utf-8"))
-        if said["name"] in names:
+        if said.get("name") in names:
             plugin = Plugin(name=said["name"], version=said["version"], server=said.get("server"))
             found.append(plugin)
     return sorted(found)

@@ -25,6 +25,7 @@ SAMPLES: Final = (
     "0.40.0",
     "0" * 64,
     "0 * * * *",
+    "10.0.0.0/8",
 )
 """A right value for each pattern of the schema."""
 

@@ -17,6 +17,7 @@ encryptionsalt: v1:abc=:v1:def
 config:
   tracing:environment: prod
   tracing:kubernetes: {context: prod}
+  tracing:allowInsecure: {all: a test}
   # How long.
   tracing:tempo:
     blockRetention: 14d  # two weeks

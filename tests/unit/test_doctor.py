@@ -36,6 +36,8 @@ __all__ = ["kubectl"]
 STAGING = {
     "tracing:environment": "staging",
     "tracing:kubernetes": {"context": "staging"},
+    "tracing:allowInsecure": {"all": "a test"},
+    "tracing:networkPolicies": {"enabled": False},
     "tracing:collector": {},
 }
 TEMPO_3 = {

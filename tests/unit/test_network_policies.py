@@ -67,6 +67,7 @@ traefik -> {CLUSTER}: *
 {ADDRESSES} metadata {CLUSTER} -> traefik: 8000 8443
 traefik -> traefik: 8000 8443
 """
+AMONG_TEMPO_2_UNCACHED = f"{TEMPO_2} -> {TEMPO_2}: 3200 7946 9095"
 AMONG_TEMPO_2 = f"""
 {TEMPO_2} -> {TEMPO_2}: 3200 7946 9095
 {TEMPO_2} -> memcached: 11211
@@ -91,6 +92,7 @@ EXPECTED = {
         {TRAEFIK}
         {AMONG_TEMPO_2}
         gateway -> query-frontend: 3200
+        gateway -> distributor: 4317 4318
         {TEMPO_2} -> minio: 9000
         opentelemetry-collector -> distributor: 4317
         shop -> opentelemetry-collector: 4317 4318
@@ -105,7 +107,7 @@ EXPECTED = {
         * -> linkerd: 8080 8086 8090
         {COLLECTOR_ASKS.replace("opentelemetry-collector ", "opentelemetry-collector-agent ")}
         {TRAEFIK.replace("opentelemetry-collector", "opentelemetry-collector-agent")}
-        {AMONG_TEMPO_2}
+        {AMONG_TEMPO_2_UNCACHED}
         gateway -> query-frontend: 3200
         {TEMPO_2} -> store: 9000
         opentelemetry-collector-agent -> opentelemetry-collector-gateway: 4317
@@ -123,6 +125,7 @@ EXPECTED = {
         {COLLECTOR_ASKS}
         {AMONG_TEMPO_2}
         gateway -> query-frontend: 3200
+        gateway -> distributor: 4317 4318
         {TEMPO_2} -> minio: 9000
         opentelemetry-collector -> distributor: 4317
         harness -> opentelemetry-collector: 4317
@@ -142,6 +145,7 @@ EXPECTED = {
         {COLLECTOR_ASKS}
         {AMONG_TEMPO_3}
         gateway -> query-frontend: 3200
+        gateway -> distributor: 4317 4318
         {TEMPO_3} -> minio: 9000
         block-builder distributor live-store -> kafka: 9092
         opentelemetry-collector -> distributor: 4317

@@ -160,7 +160,7 @@ def test_encrypted_secrets_and_missing_chart_archives_are_no_obstacle(tmp_path: 
 def test_a_grafana_that_the_stack_forwards_is_one_in_the_cluster(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.mine.yaml"
     way = "{namespace: monitoring, resource: deployment/grafana, remotePort: 3000}"
-    context = "  tracing:kubernetes: {context: mine}\n"
+    context = "  tracing:environment: dev\n  tracing:kubernetes: {context: mine}\n"
     grafana = f"  tracing:grafana: {{portForward: {way}}}\n"
     file.write_text(f"config:\n{context}{grafana}", "utf-8")
     assert target_of("mine", file).grafana == Address(
