@@ -40,7 +40,7 @@ class StackConfig(Section):
     """Take over Kubernetes objects and a bucket that are there already under the stack's names but
     not in its state, such as volumes that an earlier stack left behind. Without it they are an
     error. Remove it after the update."""
-    allow_insecure: PerEnvironment[dict[Hop | Literal["all"], NonEmpty]] = Field(
+    allow_insecure: PerEnvironment[dict[Literal[Hop, "all"], NonEmpty]] = Field(
         default_factory=dict
     )
     """Hops that may go without TLS outside `dev`, each with the reason; `all` for every one of

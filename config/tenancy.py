@@ -1,29 +1,24 @@
 """Settings of several tenants in one Tempo: whose spans are whose, and who may read which."""
 
-import ipaddress
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from .base import Section
 from .collector import AttributeName
-from .kinds import DnsLabel, NonEmpty, TenantId
+from .kinds import Cidr, DnsLabel, NonEmpty, TenantId
 from .scope import PerEnvironment
 
 
-def _network(text: str) -> str:
-    try:
-        network = ipaddress.ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"is no network ({error}); write one such as 10.1.0.0/16") from None
-    if network.prefixlen == 0:
+def _not_everybody(network: str) -> str:
+    if network.endswith("/0"):
         raise ValueError(
             "is every address, so that anybody could say who they are; write the proxy's own"
         )
-    return text
+    return network
 
 
-Network = Annotated[str, AfterValidator(_network)]
+Network = Annotated[Cidr, AfterValidator(_not_everybody)]
 User = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
 

@@ -26,13 +26,19 @@ SAMPLES: Final = (
     "0" * 64,
     "0 * * * *",
     "10.0.0.0/8",
+    "service/name",
 )
 """A right value for each pattern of the schema."""
 
 BY_KEY: Final = {"regex": "id=([0-9a-f]+)"}
 """The same for keys whose form the schema can't say."""
 
-BY_SECTION: Final = {"LogFormatConfig": {"label": "a"}}
+BY_SECTION: Final = {
+    "LogFormatConfig": {"label": "a"},
+    "TenancyConfig": {"tenants": {"a": []}},
+    "BasicAuthConfig": {"users": {"a": "a"}},
+    "TrustedProxyConfig": {"networks": ["10.0.0.0/8"]},
+}
 """What a section needs beyond the keys that its schema requires."""
 
 NO_SAMPLES: Final = ("not right!", "", "A_b c")
@@ -119,8 +125,9 @@ class _Walk:
             for mistake in self.mistakes(schema["items"]):
                 yield mistake.under("[]", "[0]", [mistake.value], [mistake.right])
         elif isinstance(inner := self._of_names(schema), dict):
+            name = self._name(schema)
             for mistake in self.mistakes(inner):
-                yield mistake.under(".*", ".a", {"a": mistake.value}, {"a": mistake.right})
+                yield mistake.under(".*", f".{name}", {name: mistake.value}, {name: mistake.right})
 
     def _of_section(self, schema: dict[str, Any], right: dict[str, Any]) -> Iterator[Mistake]:
         for key, inner in schema["properties"].items():
@@ -188,7 +195,15 @@ class _Walk:
             case "array":
                 return [self._right(schema["items"])] * schema.get("minItems", 0)
             case _:
+                inner = self._of_names(schema)
+                if schema.get("minProperties") and isinstance(inner, dict):
+                    return {self._name(schema): self._right(inner)}
                 return {}
+
+    def _name(self, schema: dict[str, Any]) -> str:
+        """A name that a mapping may have, where it has its own."""
+        # The last one: of the hops that is `all`, which every stack has.
+        return schema.get("propertyNames", {}).get("enum", ["a"])[-1]
 
     def _options(self, schema: dict[str, Any]) -> list[dict[str, Any]]:
         """What may stand there, references followed; null means what leaving it out means."""

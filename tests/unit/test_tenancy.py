@@ -50,7 +50,8 @@ def test_tempo_keeps_tenants_apart() -> None:
     assert run_of().helm_values()["tempo"]["multitenancyEnabled"] is True
     values = run_of(tempo={"profile": "monolithic"}, tenancy=TENANCY | {"authentication": None})
     assert "multitenancy_enabled: true" in values.helm_values()["tempo"]["config"]
-    assert "multitenancyEnabled" not in record("dev", {"tracing:tempo": {}}, {}).helm_values()["tempo"]
+    single = record("dev", {"tracing:tempo": {}}, {}).helm_values()["tempo"]
+    assert "multitenancyEnabled" not in single
 
 
 def test_each_resource_goes_to_its_tenants_exporter_and_the_rest_to_the_default_ones() -> None:
