@@ -32,6 +32,7 @@ config:
   # Ours alone.
   tracing:environment: staging
   tracing:kubernetes: {context: staging}
+  tracing:allowInsecure: {all: a test}
   # Both stacks are in one simulated cluster.
   tracing:objectStore:
     {bucket: staging, namespace: staging, admin: {portForward: {localPort: PORT}}}

@@ -18,7 +18,11 @@ from sandbox import PLACEHOLDER
 
 BEFORE = ROOT / "tests/samples/report/base.yaml"
 AFTER = ROOT / "tests/samples/report/head.yaml"
-QUIET = {"tracing:kubernetes": {"context": "test"}, "tracing:tempo": {"blockRetention": "48h"}}
+QUIET = {
+    "tracing:environment": "dev",
+    "tracing:kubernetes": {"context": "test"},
+    "tracing:tempo": {"blockRetention": "48h"},
+}
 
 
 @dataclass
@@ -125,7 +129,7 @@ def test_changes_are_exit_code_2_and_every_stack_with_a_file_is_there(compared: 
     assert compared.status == 2, compared.errors
     assert set(compared.stacks) == {"one", "quiet"}
     assert compared.stacks["quiet"]["counts"] == {}
-    assert compared.stacks["one"]["counts"] == {"create": 3, "update": 6, "replace": 4}
+    assert compared.stacks["one"]["counts"] == {"create": 5, "update": 8, "replace": 4}
 
 
 def test_the_base_is_where_the_branch_left_main_and_a_removed_stack_is_named(
