@@ -34,6 +34,8 @@ class Step:
     `[unknown]`."""
     parent: str = ""
     """The URN of the component it belongs to."""
+    protect: bool = False
+    """Whether the engine refuses to delete it."""
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> "Step":
@@ -50,6 +52,7 @@ class Step:
             old_inputs=displayed(old.get("inputs") or {}),
             new_inputs=displayed(new.get("inputs") or {}),
             parent=(new or old).get("parent") or "",
+            protect=bool(new.get("protect")),
         )
 
 

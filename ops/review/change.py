@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final, Literal
 
+from policy import Violation
+
 Operation = Literal["create", "update", "replace", "delete", "same"]
 
 
@@ -125,6 +127,8 @@ class StackReport:
     error: str | None = None
     """Why it is not a whole comparison."""
     engine_diff: str = ""
+    violations: tuple[Violation, ...] = ()
+    """Of the policy pack's rules, as the stack would be."""
 
     @property
     def resources(self) -> tuple[Resource, ...]:

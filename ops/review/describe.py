@@ -21,6 +21,7 @@ from ops.review.change import (
 )
 from ops.review.comparison import Comparison
 from ops.review.labels import RELEASE, labelled
+from ops.review.policies import policy_violations
 from ops.review.properties import Scrubber, differences, property_changes
 from ops.review.rendered import NotRendered, rendered
 from ops.review.sides import Sides, compare
@@ -66,6 +67,7 @@ def described(sides: Sides, archives: Path) -> StackReport:
         notes=(*_notes(sides), *_unrendered(unrendered)),
         error=_error(sides),
         engine_diff=sides.text,
+        violations=policy_violations(sides),
     )
     compared = [step for step in steps if step.op not in {"create", "delete"}]
     pairs = [(step.old_inputs, step.new_inputs) for step in compared]

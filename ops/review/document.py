@@ -12,6 +12,7 @@ from ops.review.change import (
     Resource,
     StackReport,
 )
+from policy import Violation
 
 VERSION: Final = 1
 """Counts up when a key goes or means something else; a new key is no new version."""
@@ -40,7 +41,19 @@ def _stack(stack: StackReport) -> dict[str, Any]:
         "settings": [_property(change) for change in stack.settings],
         "outputs": [_property(change) for change in stack.outputs],
         "resources": [_resource(resource) for resource in stack.resources],
+        "violations": [_violation(found) for found in stack.violations],
         "engineDiff": stack.engine_diff,
+    }
+
+
+def _violation(found: Violation) -> dict[str, Any]:
+    return {
+        "rule": found.rule,
+        "level": found.level,
+        "resource": found.resource,
+        "message": found.message,
+        "remedy": found.remedy,
+        "exception": found.exception,
     }
 
 

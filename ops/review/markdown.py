@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,7 @@ from ops.review.change import (
 )
 from ops.review.mermaid import MARKS, graph
 from ops.review.words import happens, sentence
+from policy import Level, Violation
 
 LIMIT: Final = 65_000
 """Characters; GitHub takes 65,536 in a comment, and the poster of one adds a line."""
@@ -105,10 +106,26 @@ def _stack(stack: StackReport, detail: _Detail, diff: str) -> Iterator[str]:
         if component.changed:
             yield _component(component, detail)
     yield from _listed("Outputs", stack.outputs, detail)
+    yield from _violations(stack.violations, detail)
     if detail.graph and any(component.changed for component in stack.components):
         yield _folded("Graph of the resources", _fenced(graph(stack), "mermaid"))
     if diff:
         yield _folded("The engine's diff", _fenced(diff, "diff"))
+
+
+def _violations(found: Sequence[Violation], detail: _Detail) -> Iterator[str]:
+    """What an update with the policy pack would be refused for, and the rest folded."""
+    mandatory = [one for one in found if one.level is Level.MANDATORY]
+    advisory = [one for one in found if one.level is not Level.MANDATORY]
+    if mandatory:
+        yield "\n".join(["**Policies**", "", *(_violation(one) for one in mandatory)])
+    if advisory and detail.properties:
+        lines = "\n".join(_violation(one) for one in advisory)
+        yield _folded(f"Policies: {len(advisory)} to think about", lines)
+
+
+def _violation(found: Violation) -> str:
+    return f"- **{found.rule}** ({found.level}) {found}"
 
 
 def _listed(title: str, changes: tuple[PropertyChange, ...], detail: _Detail) -> Iterator[str]:

@@ -336,7 +336,8 @@ def test_unchanged_components_are_one_node_of_the_graph_and_changed_resources_ar
     assert 'c0["stack: 1 unchanged"]:::same' in drawn
     assert '["± store-user"]:::replace' in drawn
     assert '["+ traefik-release"]:::create' in drawn
-    assert "c5r0 --> c1r0" in drawn
+    [traefik] = [line.split("[")[0].strip() for line in drawn.splitlines() if "traefik-rel" in line]
+    assert f"{traefik} --> c1r0" in drawn
 
 
 def test_a_resource_that_is_not_a_program_s_component_belongs_to_its_outermost_one() -> None:
@@ -360,6 +361,19 @@ def test_the_json_has_the_documented_keys_and_leaves_out_what_is_not_set() -> No
     assert "old" not in by_path["tracing:objectStore.insecure"]
     assert by_path["tracing:objectStore.insecure"]["new"] is True
     assert by_path["tracing:grafanaAuth"]["old"] == "[secret]"
+
+
+def test_what_the_policies_have_against_a_stack_is_said_with_the_remedy() -> None:
+    [stack] = sample().stacks
+    mandatory = [found.resource for found in stack.violations if found.level == "mandatory"]
+    assert "store-bucket" in mandatory
+    text = markdown(sample())
+    listed, _, folded = text.partition("<summary>Policies:")
+    assert "- **protected-data** (mandatory) store-bucket: is not protected" in listed
+    assert "remove tracing:deleteData from the stack file" in listed
+    assert "- **requests-and-limits** (advisory) tempo-release" in folded
+    [first, *_] = document(sample())["stacks"][0]["violations"]
+    assert first["level"] == "mandatory"
 
 
 def test_no_value_can_end_the_script_of_the_page() -> None:

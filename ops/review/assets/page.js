@@ -465,6 +465,7 @@ function sections(stack) {
   return [
     properties("Settings", "What the stack file says otherwise.", stack.settings),
     properties("Outputs", "What others read of the stack.", stack.outputs),
+    policies(stack.violations),
     engineDiff(stack.engineDiff),
   ].filter(Boolean);
 }
@@ -472,6 +473,21 @@ function sections(stack) {
 function properties(title, text, listed) {
   if (!listed.length) return null;
   return element("section", {}, element("h2", {}, title), element("p", { class: "quiet" }, text), table(listed));
+}
+
+function policies(violations) {
+  if (!violations.length) return null;
+  const items = violations.map((found) =>
+    element(
+      "li",
+      {},
+      element("strong", {}, found.rule),
+      ` (${found.level}) ${found.resource}: ${found.message}. ${found.remedy}`,
+      found.exception ? ` Excepted: ${found.exception}` : "",
+    ),
+  );
+  const text = "What the policy pack has against the stack as it would be.";
+  return element("section", {}, element("h2", {}, "Policies"), element("p", { class: "quiet" }, text), element("ul", {}, ...items));
 }
 
 function engineDiff(text) {
