@@ -337,7 +337,7 @@ def test_unchanged_components_are_one_node_of_the_graph_and_changed_resources_ar
     assert '["± store-user"]:::replace' in drawn
     assert '["+ traefik-release"]:::create' in drawn
     [traefik] = [line.split("[")[0].strip() for line in drawn.splitlines() if "traefik-rel" in line]
-    assert f"{traefik} --> c1r0" in drawn
+    assert f"c1r0 --> {traefik}" in drawn
 
 
 def test_a_resource_that_is_not_a_program_s_component_belongs_to_its_outermost_one() -> None:
