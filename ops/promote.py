@@ -22,7 +22,7 @@ from ops.promotion import Promotion, work_out
 from ops.pulumi_stacks import PulumiStacks, Stacks
 from ops.reach import reach
 from ops.stack_document import StackDocument
-from sandbox import SandboxError, show
+from sandbox import show
 
 NAME = "promote"
 HELP = "carry versions, features and modes from one stack to the next"
@@ -140,8 +140,9 @@ def promote(
     )
     try:
         with show.working(to, f"applying and previewing {target}"):
-            show.changes(to, reach(promotion.before, promotion.after))
-    except SandboxError as error:
+            text = reach(promotion.before, promotion.after)
+        to.print(escape(text), soft_wrap=True)
+    except UserError as error:
         raise UserError(f"{target} can't be previewed in the sandbox: {error}") from None
     if arguments.dry_run:
         to.print("\na dry run: nothing was changed, and the smoke test was not run")

@@ -129,7 +129,7 @@ def test_a_dry_run_shows_what_changes_and_changes_nothing(
     code, out = promoted("--dry-run")
     assert code == 0, out
     assert "tracing:collector.receivers" in out
-    assert "~ collector-release" in out
+    assert "- **~** `collector-release` (Release) is changed in place · **opens a port**" in out
     assert {path: path.read_bytes() for path in project.directory.glob("Pulumi*")} == before
     assert project.stacks.deployment("staging").get("resources") is None
 
