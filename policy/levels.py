@@ -11,18 +11,17 @@ _OFF, _ADVISORY, _MANDATORY = Level.DISABLED, Level.ADVISORY, Level.MANDATORY
 LEVELS: Final[dict[str, dict[Environment, Level]]] = {
     "no-plaintext-secret": {"dev": _MANDATORY, "staging": _MANDATORY, "prod": _MANDATORY},
     "no-insecure-endpoint": {"dev": _OFF, "staging": _MANDATORY, "prod": _MANDATORY},
-    # Advisory until the platform's own parts can speak TLS to each other.
+    # Advisory because what may stay open is said in the stack file: `tracing:allowInsecure`.
     "tls-inside-cluster": {"dev": _OFF, "staging": _ADVISORY, "prod": _ADVISORY},
     # Advisory because most images are named by a chart, by tag, and a digest is the site's to know.
     "images-by-digest": {"dev": _OFF, "staging": _OFF, "prod": _ADVISORY},
     "requests-and-limits": {"dev": _OFF, "staging": _ADVISORY, "prod": _MANDATORY},
     "no-wildcard-access": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},
     "restricted-pods": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},
-    # Advisory until the program labels its namespaces.
+    # Advisory because the agents' queue needs a namespace that lets them (config/pod_security.py).
     "pod-security-labels": {"dev": _OFF, "staging": _ADVISORY, "prod": _ADVISORY},
     "consistent-retention": {"dev": _MANDATORY, "staging": _MANDATORY, "prod": _MANDATORY},
-    # Advisory until the program makes such policies.
-    "default-deny": {"dev": _OFF, "staging": _ADVISORY, "prod": _ADVISORY},
+    "default-deny": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},
     # In dev `tracing:deleteData: true` is how it is meant.
     "protected-data": {"dev": _OFF, "staging": _MANDATORY, "prod": _MANDATORY},
 }
