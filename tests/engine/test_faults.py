@@ -13,7 +13,7 @@ from sandbox.shell import Shell
 from tests.engine import guide
 from tests.engine.whole import assert_valid, assert_whole, full_run
 
-OPERATIONS = 21
+OPERATIONS = 30
 """How many operations on resources the first update of the dev stack has."""
 
 

@@ -83,6 +83,7 @@ ONE_SETTING: dict[str, tuple[str, Any, dict[str, str]]] = {
             "tempo-release": "update",
             "grafana-tempo": "update",
             "network-policies-tempo-gateway": "create",
+            "network-policies-tempo-distributor": "update",
             "network-policies-tempo-query-frontend": "update",
         },
     ),
