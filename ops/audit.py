@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         return answer.code
     print(
         "No service of vulnerabilities could be asked, so nothing is known: run this where "
-        "pypi.org or api.osv.dev can be reached (HTTPS_PROXY is honoured).",
+        "the index of PyPI or OSV can be reached (HTTPS_PROXY is honoured).",
         file=sys.stderr,
     )
     return NOT_ASKED
