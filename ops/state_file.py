@@ -61,11 +61,20 @@ def damage(file: Path) -> str | None:
         (checkpoint.get("latest") or {}).get("resources")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         return f"it is no state: {error}"
-    attributes = file.with_name(file.name + _ATTRIBUTES)
-    written = json.loads(attributes.read_bytes()).get("md5") if attributes.is_file() else None
+    written = _digest(file.with_name(file.name + _ATTRIBUTES))
     if written and base64.b64decode(written) != hashlib.md5(content).digest():
         return "it is not what was written last: its digest is another"
     return None
+
+
+def _digest(attributes: Path) -> str | None:
+    """The digest that the backend wrote beside a state; `None` where it did not come to it."""
+    try:
+        return json.loads(attributes.read_bytes()).get("md5")
+    except (OSError, ValueError):
+        # An engine that is killed while it writes it leaves it empty; the state is whole all the
+        # same, as it is put in place afterwards.
+        return None
 
 
 def restore(stack: str, file: Path) -> Path:

@@ -212,3 +212,17 @@ def test_the_backend_that_was_logged_in_to_counts(
     assert state_file.backend_directory() is None
     (tmp_path / "credentials.json").write_text('{"current": "file:///srv/state"}')
     assert state_file.backend_directory() == Path("/srv/state")
+
+
+@pytest.mark.parametrize("beside", ["", "{", None])
+def test_a_digest_that_was_not_written_to_its_end_is_no_damage(
+    tmp_path: Path, beside: str | None
+) -> None:
+    file = tmp_path / "dev.json"
+    file.write_text('{"checkpoint": {"latest": {"resources": []}}}', encoding="utf-8")
+    if beside is not None:
+        (tmp_path / "dev.json.attrs").write_text(beside, encoding="utf-8")
+    assert state_file.damage(file) is None
+    other = base64.b64encode(hashlib.md5(b"other").digest()).decode()
+    (tmp_path / "dev.json.attrs").write_text(json.dumps({"md5": other}), encoding="utf-8")
+    assert state_file.damage(file) is not None
