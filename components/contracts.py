@@ -7,7 +7,7 @@ ours (an external store, a Loki) enters as a contract made from configuration.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import pulumi
 from pulumi import Input, Output
@@ -15,6 +15,9 @@ from pulumi import Input, Output
 from .network import Server
 
 CLUSTER_DOMAIN = "cluster.local"
+
+TENANT_HEADER: Final = "X-Scope-OrgID"
+"""The header by which Tempo (and Loki) is told whose something is."""
 
 
 def joined(*parts: Input[str] | int) -> Input[str]:

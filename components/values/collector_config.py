@@ -17,7 +17,7 @@ from config.collector import CollectorConfig, SpanMetricsConfig
 from config.collector_tiers import Tier, needs_whole_traces
 from config.tenancy import TenancyConfig
 
-from ..contracts import Endpoint
+from ..contracts import TENANT_HEADER, Endpoint
 from . import collector_tenants as tenants
 from .collector_sampling import literal, sampling_processor
 from .collector_tls import client_tls, server_tls, telemetry_tls
@@ -398,7 +398,7 @@ def _telemetry(
     if rate > 0:
         to = {"protocol": "grpc", "endpoint": tempo.url(), **telemetry_tls(tempo)}
         if tenancy is not None:
-            to["headers"] = [{"name": tenants.TENANT_HEADER, "value": tenancy.default}]
+            to["headers"] = [{"name": TENANT_HEADER, "value": tenancy.default}]
         # Not to the collector itself, which would trace the taking in of its own spans for ever.
         telemetry["traces"] = {
             "processors": [{"batch": {"exporter": {"otlp": to}}}],

@@ -5,8 +5,7 @@ from typing import Any, Final
 
 from config.tenancy import TenancyConfig
 
-TENANT_HEADER: Final = "X-Scope-OrgID"
-"""The header by which Tempo is told the tenant."""
+from ..contracts import TENANT_HEADER
 
 CONNECTOR: Final = "routing"
 POD_ASSOCIATIONS: Final = ("k8s.pod.ip", "k8s.pod.uid")

@@ -13,8 +13,7 @@ from pulumi import Input, Output
 
 from config.grafana import LokiDatasourceConfig, TempoDatasourceConfig
 
-from ..contracts import LokiRef, PrometheusRef, TraceLogFormat, TraceQuery
-from .collector_tenants import TENANT_HEADER
+from ..contracts import TENANT_HEADER, LokiRef, PrometheusRef, TraceLogFormat, TraceQuery
 from .text import as_yaml
 
 _LINK_TO_TRACE: Final = "${__value.raw}"

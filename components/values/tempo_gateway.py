@@ -11,14 +11,10 @@ from typing import Any, Final
 from config.tempo import DistributedConfig
 from config.tenancy import BasicAuthConfig, TenancyConfig, TrustedProxyConfig
 
-from .collector_tenants import TENANT_HEADER
+from ..contracts import TENANT_HEADER
 from .tempo import PodNeeds
+from .tempo_network import GATEWAY_PORT, HTTP_PORT, RECEIVERS
 from .tempo_tls import TempoTls, mounts, probe_scheme, volumes
-
-PORT: Final = 8080
-OTLP_GRPC_PORT: Final = 4317
-OTLP_HTTP_PORT: Final = 4318
-QUERY_PORT: Final = 3200
 
 _CERTIFICATE: Final = "/etc/tempo-tls/tls.crt"
 _KEY: Final = "/etc/tempo-tls/tls.key"
@@ -146,18 +142,16 @@ def _servers(
     ssl = "" if tls is None else " ssl"
     # Whoever shows no certificate of its own is not taken in by the receivers.
     takes_spans = tls is None or not tls.client_certificates
+    otlp_grpc = RECEIVERS["otlpGrpc"].number
     query = f"{settings.release_name}-query-frontend"
     distributor = f"{settings.release_name}-distributor"
-    main = [f"listen {PORT}{ssl};"]
-    if settings.streaming:
-        main += [
-            "http2 on;",
-            *_pass("/tempopb.StreamingQuerier/", "grpc", query, QUERY_PORT, tls, tenancy),
-        ]
+    main = [f"listen {GATEWAY_PORT}{ssl};"]
     main += _block("location = /", ["return 200 'OK';"])
-    main += _pass("^~ /api", "http", query, QUERY_PORT, tls, tenancy)
+    main += _pass("^~ /api", "http", query, HTTP_PORT, tls, tenancy)
     if "otlpHttp" in settings.receivers and takes_spans:
-        main += _pass("= /v1/traces", "http", distributor, OTLP_HTTP_PORT, tls, tenancy)
+        main += _pass(
+            "= /v1/traces", "http", distributor, RECEIVERS["otlpHttp"].number, tls, tenancy
+        )
     main += _block("location /", ["return 404;"])
     servers = _block("server", main)
     if "otlpGrpc" in settings.receivers and takes_spans:
@@ -165,9 +159,9 @@ def _servers(
         servers += _block(
             "server",
             [
-                f"listen {OTLP_GRPC_PORT}{ssl};",
+                f"listen {otlp_grpc}{ssl};",
                 "http2 on;",
-                *_pass(export, "grpc", distributor, OTLP_GRPC_PORT, tls, tenancy),
+                *_pass(export, "grpc", distributor, otlp_grpc, tls, tenancy),
                 *_block("location /", ["return 404;"]),
             ],
         )

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from components.contracts import TENANT_HEADER
 from components.tempo import QUERY_PORT
 from ops.engine import EngineUnavailable, locate
 from ops.hops.cluster import Kubectl, KubectlError
@@ -24,7 +25,6 @@ from ops.hops.reach import Reach, Way, service_of
 from ops.hops.spans import (
     RUN_ATTRIBUTE,
     SERVICES,
-    TENANT_HEADER,
     Trace,
     make_trace,
     send_grpc,

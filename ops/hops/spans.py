@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
+from components.contracts import TENANT_HEADER
 from ops.hops.hop import HopFailed
 from ops.hops.http import session, trust
 from ops.hops.reach import Way
@@ -36,7 +37,6 @@ SERVICES: Final = (
 a collector makes of spans are kept by service, and a real one's must not have these in them."""
 
 RUN_ATTRIBUTE: Final = "smoke.run"
-TENANT_HEADER: Final = "X-Scope-OrgID"
 
 _LOGGER: Final = "opentelemetry.exporter.otlp.proto"
 
