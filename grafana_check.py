@@ -15,7 +15,7 @@ from components.grafana import grafana_forward
 from config.errors import ConfigError, Finding, shown
 from config.grafana import GrafanaApiConfig
 from config.masking import masked
-from config.stack import StackConfig
+from config.stack import StackConfig, shows_dashboards
 from port_forward import ADDRESS, PortForwardError
 
 if TYPE_CHECKING:
@@ -29,6 +29,19 @@ _CA_FILE: Final = "tracing:grafana.caFile"
 _ORGANIZATION: Final = "tracing:grafana.organization"
 _URL: Final = "tracing:grafana.url"
 _PORT_FORWARD: Final = "tracing:grafana.portForward"
+
+_DATA_SOURCES: Final = (
+    "datasources:read",
+    "datasources:create",
+    "datasources:write",
+    "datasources:delete",
+)
+_DASHBOARDS: Final = tuple(
+    f"{kind}:{verb}"
+    for kind in ("folders", "dashboards")
+    for verb in ("read", "create", "write", "delete")
+)
+"""Actions of Grafana's access control, as its documentation of permissions names them."""
 
 _RIGHTS: Final = (
     "needs to read, create, write and delete data sources (and folders and dashboards, where they "
@@ -46,6 +59,8 @@ class Api:
     organization: int | None
     auth: str = field(repr=False)
     """Service-account token, or user:password."""
+    dashboards: bool = False
+    """Whether it is to make a folder and dashboards as well."""
     forwarded: str | None = None
     """What the address leads to, where it is a local port of a forward."""
 
@@ -92,6 +107,7 @@ def require(stack: StackConfig, name: str, secrets: Mapping[str, str]) -> None:
         ca_file=grafana.ca_file,
         organization=grafana.organization,
         auth=secrets["grafanaAuth"],
+        dashboards=shows_dashboards(stack),
     )
     way = grafana.port_forward
     if way is None:
@@ -110,34 +126,72 @@ def require(stack: StackConfig, name: str, secrets: Mapping[str, str]) -> None:
 
 
 def check(api: Api, stack: str) -> Finding | None:
-    """What keeps this credential from writing data sources there, as far as reading them shows.
+    """What keeps this credential from writing data sources and dashboards there.
 
-    Sends one request, which changes nothing, and waits for its answer.
+    Sends a few requests, which change nothing, and waits for their answers.
     """
     from urllib3.exceptions import HTTPError
 
     if not (api.auth.isascii() and api.auth.isprintable()):
         return Finding(_AUTH, f"holds a line break, or another odd character; {_set_again(stack)}")
     try:
-        response = ask(api)
+        response = _ask(api, "/api/datasources")
+        if response.status == 403 and _is_elsewhere(api):
+            return _not_open(api, f"403: {_quoted(api, response)}")
+        return _refusal(api, response, stack) or _lack_of_rights(api)
     except HTTPError as error:
         return _unreachable(api, getattr(error, "reason", None) or error)
-    return _refusal(api, response, stack)
 
 
-def ask(api: Api) -> "urllib3.BaseHTTPResponse":
-    """The list of data sources, as the API answers."""
+def _ask(api: Api, path: str) -> "urllib3.BaseHTTPResponse":
     import urllib3
 
     pool = urllib3.PoolManager(ca_certs=api.ca_file)
     return pool.request(
         "GET",
-        f"{api.url.rstrip('/')}/api/datasources",
+        f"{api.url.rstrip('/')}{path}",
         headers=api.headers,
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
         # Grafana behind a login page answers with a redirect, which is not Grafana's API.
         redirect=False,
         retries=urllib3.Retry(connect=0, read=0, status=2, status_forcelist=(429, 502, 503, 504)),
+    )
+
+
+def _lack_of_rights(api: Api) -> Finding | None:
+    """What a credential that may read data sources can't do, as Grafana's access control lists it.
+
+    Every role may read them, so that a Viewer's token would fail in the middle of an update.
+    """
+    has = _parsed(_ask(api, "/api/access-control/user/permissions").data)
+    if not isinstance(has, dict) or _DATA_SOURCES[0] not in has:
+        # A Grafana that does not list them: one without access control, of before version 9.
+        return None
+    needed = [*_DATA_SOURCES, *(_DASHBOARDS if api.dashboards else ())]
+    if not (lacking := [action for action in needed if action not in has]):
+        return None
+    return Finding(
+        _AUTH,
+        f"lacks rights at {api.called} ({', '.join(lacking)}); the service account {_RIGHTS}",
+    )
+
+
+def _is_elsewhere(api: Api) -> bool:
+    """Whether a user, whom Grafana only tells that the rights are lacking, is not in the
+    organization at all."""
+    if api.organization is None or ":" not in api.auth:
+        return False
+    listed = _parsed(_ask(replace(api, organization=None), "/api/user/orgs").data)
+    if not isinstance(listed, list):
+        return False
+    return api.organization not in [one.get("orgId") for one in listed if isinstance(one, dict)]
+
+
+def _not_open(api: Api, said: str) -> Finding:
+    return Finding(
+        _ORGANIZATION,
+        f"{api.organization} is not open to this credential ({said}); write the id of its "
+        "organization, or use a credential of that one",
     )
 
 
@@ -161,16 +215,12 @@ def _unreachable(api: Api, error: BaseException) -> Finding:
 
 
 def _refusal(api: Api, response: "urllib3.BaseHTTPResponse", stack: str) -> Finding | None:
-    said = masked(_message(response.data), api.auth)
+    said = _quoted(api, response)
     match response.status:
         case 200 if isinstance(_parsed(response.data), list):
             return None
         case 401 if api.organization is not None and "org" in said.lower():
-            return Finding(
-                _ORGANIZATION,
-                f"{api.organization} is not open to this credential ({said}); write the id of its "
-                "organization, or use a credential of that one",
-            )
+            return _not_open(api, f"401: {said}")
         case 401:
             return Finding(
                 _AUTH, f"is refused by {api.called} (401: {said}); make a new one and {_run(stack)}"
@@ -214,6 +264,10 @@ def _parsed(data: bytes) -> object:
 def _message(data: bytes) -> str:
     parsed = _parsed(data)
     return str(parsed.get("message", "")) if isinstance(parsed, dict) else ""
+
+
+def _quoted(api: Api, response: "urllib3.BaseHTTPResponse") -> str:
+    return masked(_message(response.data), api.auth)
 
 
 def _said(error: BaseException) -> str:

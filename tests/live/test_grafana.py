@@ -32,6 +32,7 @@ from tests.live import processes
 from tests.live.cluster import request
 from tests.live.needs import free_port
 from tests.live.processes import Tempo
+from tests.live.traces import export_request, send_grpc
 from tests.live.waiting import until
 
 PROGRAM: Final = Path(__file__).parent / "programs/grafana"
@@ -295,26 +296,30 @@ def test_the_smoke_test_goes_through_grafana_and_the_panels_show_it(
             text=True,
             timeout=300,
         )
-    report = json.loads(done.stdout)
-    assert {hop["name"]: hop["status"] for hop in report["hops"]} == dict.fromkeys(
-        [hop["name"] for hop in report["hops"]], "ok"
-    ), report
-    assert {"grafana-tempo", "grafana-loki", "derived-field"} <= {
-        hop["name"] for hop in report["hops"]
-    }
-    document = board(world.grafana, "tempo-health")[1]
-    [spans] = [panel for panel in panels(document) if panel["title"] == "Spans into Tempo"]
+        report = json.loads(done.stdout)
+        assert {hop["name"]: hop["status"] for hop in report["hops"]} == dict.fromkeys(
+            [hop["name"] for hop in report["hops"]], "ok"
+        ), report
+        assert {"grafana-tempo", "grafana-loki", "derived-field"} <= {
+            hop["name"] for hop in report["hops"]
+        }
+        document = board(world.grafana, "tempo-health")[1]
+        [spans] = [panel for panel in panels(document) if panel["title"] == "Spans into Tempo"]
 
-    def shown() -> bool:
-        lines = answered(world.grafana, spans)
-        return any(value for _, values in lines for value in values)
+        def shown() -> bool:
+            # A rate is of what comes between two scrapes: a counter that is new has none.
+            send_grpc(f"127.0.0.1:{grpc}", export_request(secrets.token_hex(16), "for the panel"))
+            lines = answered(world.grafana, spans)
+            return any(value for _, values in filter(None, lines) for value in values)
 
-    until("the spans are on the panel", 120, shown)
+        until("the spans are on the panel", 120, shown)
 
 
 REFUSALS: Final[dict[str, tuple[str, str]]] = {
     "a wrong token": ("tracing:grafanaAuth", "(401: "),
     "a token without rights": ("tracing:grafanaAuth", "(403: "),
+    "a token that may only read": ("tracing:grafanaAuth", "(datasources:create, "),
+    "a token that may not make data sources": ("tracing:grafanaAuth", "(datasources:create, "),
     "a closed port": ("tracing:grafana.url", "Connection refused"),
     "another organization": ("tracing:grafana.organization", "99 is not open"),
     "another server": ("tracing:grafana.url", "not as Grafana's API (404)"),
@@ -333,7 +338,11 @@ def test_what_grafana_refuses_is_one_message_before_anything_is_changed(
             case "a wrong token":
                 token = "glsa_" + "x" * 32
             case "a token without rights":
+                token = world.grafana.token("None")
+            case "a token that may only read":
                 token = world.grafana.token("Viewer")
+            case "a token that may not make data sources":
+                token = world.grafana.token("Editor")
             case "a closed port":
                 stack.set_config("tracing:grafana.url", f"http://127.0.0.1:{free_port()}")
             case "another organization":

@@ -25,11 +25,26 @@ from tests import relay
 TOKEN = "glsa_for-tests-only"
 
 
+RIGHTS = "/api/access-control/user/permissions"
+ORGANIZATIONS = "/api/user/orgs"
+DATA_SOURCES = {f"datasources:{verb}": ["*"] for verb in ("read", "create", "write", "delete")}
+DASHBOARDS = {
+    f"{kind}:{verb}": ["*"]
+    for kind in ("folders", "dashboards")
+    for verb in ("read", "create", "write", "delete")
+}
+
+
 class Server(ThreadingHTTPServer):
-    """A server on this machine that answers every request in turn, the last answer for ever."""
+    """A server on this machine that answers every request in turn, the last answer for ever; those
+    for rights and organizations as they are set."""
 
     def __init__(self, *answers: tuple[int, Any]) -> None:
         self.answers = list(answers)
+        self.fixed: dict[str, tuple[int, Any]] = {
+            RIGHTS: (200, DATA_SOURCES),
+            ORGANIZATIONS: (200, [{"orgId": 1, "name": "Main Org."}]),
+        }
         self.headers: list[dict[str, str]] = []
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -39,10 +54,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         answers = self.server.answers
-        self.server.headers.append(
-            {"path": self.path, **{key.lower(): value for key, value in self.headers.items()}}
-        )
-        status, body = answers.pop(0) if len(answers) > 1 else answers[0]
+        headers = {key.lower(): value for key, value in self.headers.items()}
+        fixed = [fixed for path, fixed in self.server.fixed.items() if self.path.endswith(path)]
+        if fixed:
+            [(status, body)] = fixed
+        else:
+            self.server.headers.append({"path": self.path, **headers})
+            status, body = answers.pop(0) if len(answers) > 1 else answers[0]
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
@@ -137,6 +155,45 @@ def test_each_refusal_names_the_key_and_the_remedy(started: Started, case: str) 
 def test_an_organization_that_the_credential_is_not_in_is_named(started: Started) -> None:
     _, url = started((401, {"message": "User not a member of Org"}))
     assert found(api(url, organization=7)).path == "tracing:grafana.organization"
+
+
+def test_an_organization_that_a_user_is_not_in_is_named_though_grafana_only_misses_rights(
+    started: Started,
+) -> None:
+    # As Grafana 12.4 answers a user; a token it tells what is wrong.
+    server, url = started((403, {"message": "Permissions needed: datasources:read"}))
+    user = {"auth": "admin:" + TOKEN}
+    named = found(api(url, organization=7, **user))
+    assert named.path == "tracing:grafana.organization"
+    assert "7 is not open" in named.message
+    server.fixed[ORGANIZATIONS] = (200, [{"orgId": 7}])
+    assert found(api(url, organization=7, **user)).path == "tracing:grafanaAuth"
+    server.fixed[ORGANIZATIONS] = (404, "no such page")
+    assert found(api(url, organization=7, **user)).path == "tracing:grafanaAuth"
+
+
+def test_a_token_that_may_only_read_is_refused_with_what_it_lacks(started: Started) -> None:
+    server, url = started((200, []))
+    server.fixed[RIGHTS] = (200, {"datasources:read": ["*"], "datasources:query": ["*"]})
+    finding = found(api(url))
+    assert finding.path == "tracing:grafanaAuth"
+    assert "(datasources:create, datasources:write, datasources:delete)" in finding.message
+    assert "basic role Admin" in finding.message
+
+
+def test_the_rights_on_dashboards_are_asked_for_only_where_they_are_made(started: Started) -> None:
+    server, url = started((200, []))
+    assert check(api(url), "dev") is None
+    assert "(folders:read, " in found(api(url, dashboards=True)).message
+    server.fixed[RIGHTS] = (200, DATA_SOURCES | DASHBOARDS)
+    assert check(api(url, dashboards=True), "dev") is None
+
+
+@pytest.mark.parametrize("answer", [(404, {"message": "Not found"}), (200, "<html>"), (200, {})])
+def test_a_grafana_that_lists_no_rights_is_taken(started: Started, answer: tuple[int, Any]) -> None:
+    server, url = started((200, []))
+    server.fixed[RIGHTS] = answer
+    assert check(api(url, dashboards=True), "dev") is None
 
 
 def test_a_grafana_that_is_busy_is_asked_again(started: Started) -> None:

@@ -34,7 +34,9 @@ Grafana(
         prometheus=prometheus_ref(stack.prometheus),
         log_formats=[LOG_FORMATS[3]],
         # All that a dashboard can show.
-        shown=PlatformMetrics(
+        shown=None
+        if not config.shows_dashboards(stack)
+        else PlatformMetrics(
             tempo=TempoMetrics(scraped=unknown, profile="distributed-2", generator=True),
             collector=CollectorMetrics(scraped=unknown, tiers=("otel", "otel-gateway")),
             minio=unknown,
