@@ -7,17 +7,21 @@ that has the simulated cluster.
 import json
 import socket
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .cloud import Cloud
 
-COMMANDS: Final = ("helm",)
+COMMANDS: Final = ("helm", "kubectl")
 _PENDING: Final = "pending-"
 
 
 def answer(cloud: "Cloud", name: str, arguments: list[str]) -> tuple[str, int]:
     """What a command prints, and its exit status."""
+    return (_kubectl if name == "kubectl" else _helm)(cloud, arguments)
+
+
+def _helm(cloud: "Cloud", arguments: list[str]) -> tuple[str, int]:
     words, namespace, all_namespaces, pending = [], "default", False, False
     rest = iter(arguments)
     for word in rest:
@@ -32,8 +36,37 @@ def answer(cloud: "Cloud", name: str, arguments: list[str]) -> tuple[str, int]:
     if words == ["list"]:
         return _listing(cloud, None if all_namespaces else namespace, pending), 0
     if len(words) >= 2 and words[0] in ("uninstall", "rollback"):
-        return _change(cloud, words[0], f"{namespace}/{words[1]}")
+        return _change(cloud, words[0], f"{namespace}/{words[1]}", words[2:])
+    return _unknown("helm", arguments)
+
+
+def _unknown(name: str, arguments: list[str]) -> tuple[str, int]:
     return f"the sandbox's {name} does not know: {' '.join(arguments)}\n", 1
+
+
+def _kubectl(cloud: "Cloud", arguments: list[str]) -> tuple[str, int]:
+    """Of all that kubectl can be asked only Helm's records: the Secrets of its revisions."""
+    pairs = (word.partition("=") for word in arguments if word.startswith("--"))
+    flags = {name: value for name, _, value in pairs}
+    words = [word for word in arguments if not word.startswith("--")]
+    if words != ["get", "secrets"] or flags.get("--selector") != "owner=helm":
+        return _unknown("kubectl", arguments)
+    lines = []
+    for release in cloud.objects("kubernetes", "Release"):
+        status = release.properties["status"]
+        if status["namespace"] != flags["--namespace"]:
+            continue
+        last = status["revision"]
+        for number in range(1, last + 1):
+            # A revision stays the deployed one until the next is.
+            before = "deployed" if number == last - 1 and _pends(status) else "superseded"
+            shown = status["status"] if number == last else before
+            lines.append(f"{status['name']} {number} {shown}\n")
+    return "".join(lines), 0
+
+
+def _pends(status: dict[str, Any]) -> bool:
+    return status["status"].startswith(_PENDING)
 
 
 def _listing(cloud: "Cloud", namespace: str | None, pending: bool) -> str:
@@ -42,24 +75,26 @@ def _listing(cloud: "Cloud", namespace: str | None, pending: bool) -> str:
         status = release.properties["status"]
         if namespace not in (None, status["namespace"]):
             continue
-        if pending and not status["status"].startswith(_PENDING):
+        if pending and not _pends(status):
             continue
         row = (status[key] for key in ("name", "namespace", "revision", "status"))
         lines.append("\t".join(map(str, row)) + "\n")
     return "".join(lines)
 
 
-def _change(cloud: "Cloud", verb: str, id: str) -> tuple[str, int]:
+def _change(cloud: "Cloud", verb: str, id: str, revisions: list[str]) -> tuple[str, int]:
     release = cloud.get("kubernetes", "Release", id)
     if release is None:
         return f"Error: {verb}: Release not loaded: {id}: release: not found\n", 1
     if verb == "uninstall":
         cloud.remove("kubernetes", "Release", id)
         return f'release "{id}" uninstalled\n', 0
-    # To the revision before: of a release that was installed only once there is none.
+    # To the revision before, of which alone the values are known: of a release that was installed
+    # only once there is none.
     revision = release["status"]["revision"]
-    if revision < 2:
-        return "Error: release has no 0 version\n", 1
+    wanted = int(revisions[0]) if revisions else revision - 1
+    if wanted < 1 or wanted != revision - 1:
+        return f"Error: release has no {wanted} version\n", 1
     status = {**release["status"], "status": "deployed", "revision": revision + 1}
     values = release.get("sandbox/before", release["values"])
     cloud.put("kubernetes", "Release", id, {**release, "values": values, "status": status})

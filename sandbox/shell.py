@@ -47,6 +47,7 @@ exec "{make}" --old-file=setup --no-print-directory "$@"
 """
 _CLUSTER: Final = """\
 #!/bin/sh
+case " $* " in *" port-forward "*) exec "$SANDBOX_FORWARD" "$@" ;; esac
 exec "{python}" -S "{client}" "$SANDBOX_SOCKET" {name} "$@"
 """
 
@@ -98,6 +99,7 @@ class Shell:
                 "PULUMI_SKIP_CONFIRMATIONS": "true",
                 "SANDBOX_CLI": str(box.engine.cli),
                 "SANDBOX_COMMANDS": str(self._commands),
+                "SANDBOX_FORWARD": str(box.directory / "bin" / "kubectl"),
                 "SANDBOX_HURRY": "--skip-preview" if hurry else "",
                 "SANDBOX_INLINE": " ".join(inline),
                 "SANDBOX_SOCKET": address,

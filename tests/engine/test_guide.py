@@ -1,6 +1,7 @@
 """The procedures of docs/operations.md, run as they stand there, and what each has to achieve."""
 
 import base64
+import json
 import shutil
 from pathlib import Path
 
@@ -119,6 +120,32 @@ def test_a_pending_release_is_found_and_mended(box, status: str, name: str) -> N
 
     assert release(box, id)["status"]["status"] == "deployed"
     assert_whole(box)
+
+
+@pytest.mark.parametrize("status", ["pending-install", "pending-upgrade", "pending-rollback"])
+def test_the_command_that_the_doctor_gives_for_a_pending_release_mends_it(box, status: str) -> None:
+    id = "otel/opentelemetry-collector"
+    box.cloud.drift("kubernetes", "Release", id, "status.status", status)
+    if status != "pending-install":
+        box.cloud.drift("kubernetes", "Release", id, "status.revision", 2)
+
+    [finding] = found_of_releases(box)
+    assert finding["what"] == f"release opentelemetry-collector in otel is {status}"
+    Shell(box).run(finding["command"], hurry=True)
+
+    assert release(box, id)["status"]["status"] == "deployed"
+    assert found_of_releases(box) == []
+    assert_whole(box)
+
+
+def found_of_releases(box: Sandbox) -> list[dict]:
+    """What the doctor finds of the stack's Helm releases."""
+    # It exits with 1 when it finds something, and what it looks at besides is not simulated.
+    Shell(box).run(".venv/bin/python -m ops doctor --stack staging --json >found.json || true")
+    checks = json.loads((box.workspace / "found.json").read_text("utf-8"))["checks"]
+    [check] = [check for check in checks if check["check"] == "releases"]
+    assert check["status"] in ("ok", "findings"), check
+    return check["findings"]
 
 
 def test_a_stack_without_a_state_takes_up_what_is_there(box) -> None:
