@@ -13,6 +13,7 @@ from tests.live.needs import (
     find,
     find_breaker,
     find_browser,
+    find_cert_manager,
     find_charts,
     find_kafka_image,
     find_otelcol,
@@ -23,6 +24,7 @@ FIGURES = pytest.StashKey[Figures]()
 FINDERS: dict[str, Callable[[], object]] = {
     "needs": find,
     "breaker": find_breaker,
+    "cert_manager": find_cert_manager,
     "charts": find_charts,
     "browser": find_browser,
     "kafka_image": find_kafka_image,
@@ -69,6 +71,12 @@ def needs() -> Needs:
 def breaker() -> Path:
     """A program that breaks the cluster; without it what needs that is skipped."""
     return find_breaker()
+
+
+@pytest.fixture(scope="session")
+def cert_manager() -> str:
+    """Where cert-manager keeps what its ClusterIssuers need; without it what asks it is skipped."""
+    return find_cert_manager()
 
 
 @pytest.fixture(scope="session")

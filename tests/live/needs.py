@@ -28,6 +28,7 @@ KAFKA_IMAGE: Final = "TRACING_KAFKA_IMAGE"
 OTELCOL: Final = "TRACING_OTELCOL"
 TEMPO: Final = "TRACING_TEMPO"
 BREAKER: Final = "TRACING_FAULTS"
+CERT_MANAGER: Final = "TRACING_CERT_MANAGER"
 
 
 class Missing(Exception):
@@ -70,6 +71,18 @@ def find_kafka_image() -> str:
             f"{KAFKA_IMAGE}"
         )
     return image
+
+
+def find_cert_manager() -> str:
+    """The namespace in which the cluster's cert-manager looks for a ClusterIssuer's Secret; raises
+    Missing."""
+    namespace = os.environ.get(CERT_MANAGER)
+    if not namespace:
+        raise Missing(
+            f"certificates: name cert-manager's cluster resource namespace, such as cert-manager, "
+            f"in {CERT_MANAGER}"
+        )
+    return namespace
 
 
 def find_breaker() -> Path:

@@ -14,19 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import grpc
 import pytest
 import requests
 import trustme
 import yaml
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from ops.hops.http import session
 from ops.hops.reach import Way
 from ops.registrations import Recorded, record
 from tests.live.needs import free_port
 from tests.live.processes import config, missing, running
-from tests.live.traces import export_request
+from tests.live.traces import export_request, send_grpc_tls
 from tests.live.waiting import until
 
 PROGRAMS: Final = ("tempo", "otelcol-contrib")
@@ -254,14 +252,9 @@ def known(at: Platform, authority: trustme.CA | None = None) -> ssl.SSLContext:
 
 def test_a_span_passes_the_collector_and_is_read_from_tempo(platform: Platform) -> None:
     trace_id = secrets.token_hex(16)
-    credentials = grpc.ssl_channel_credentials(platform.authority.cert_pem.bytes())
-    options = [
-        ("grpc.ssl_target_name_override", platform.collector_name),
-        ("grpc.enable_http_proxy", 0),
-    ]
     address = f"127.0.0.1:{platform.collector_grpc}"
-    with grpc.secure_channel(address, credentials, options=options) as channel:
-        TraceServiceStub(channel).Export(export_request(trace_id, "over TLS"), timeout=30)
+    ca = platform.authority.cert_pem.bytes()
+    send_grpc_tls(address, export_request(trace_id, "over TLS"), ca, platform.collector_name)
     until("the span is in Tempo", 60, lambda: query(platform, f"/api/traces/{trace_id}").ok)
 
 

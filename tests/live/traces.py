@@ -57,7 +57,18 @@ def send_http(authority: str, spans: ExportTraceServiceRequest) -> None:
 def send_grpc(authority: str, spans: ExportTraceServiceRequest) -> None:
     # No proxy: the collector is forwarded to this machine.
     options = [("grpc.enable_http_proxy", 0)]
-    with grpc.insecure_channel(authority, options=options) as channel:
+    _export(grpc.insecure_channel(authority, options=options), spans)
+
+
+def send_grpc_tls(authority: str, spans: ExportTraceServiceRequest, ca: bytes, name: str) -> None:
+    """The same, to a server whose certificate is for that name and of that authority (PEM)."""
+    options = [("grpc.enable_http_proxy", 0), ("grpc.ssl_target_name_override", name)]
+    credentials = grpc.ssl_channel_credentials(ca)
+    _export(grpc.secure_channel(authority, credentials, options=options), spans)
+
+
+def _export(opened: grpc.Channel, spans: ExportTraceServiceRequest) -> None:
+    with opened as channel:
         TraceServiceStub(channel).Export(
             spans, timeout=REQUEST_TIMEOUT_SECONDS, wait_for_ready=True
         )

@@ -1,0 +1,153 @@
+"""What the program makes besides Helm releases, as a real API server judges it: nothing is applied.
+
+Objects of an operator's kind (cert-manager, External Secrets, Prometheus, Strimzi) are judged where
+the cluster knows the kind.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ops.registrations import RELEASE, SECRET_MARK, Recorded, Registration, record
+from ops.stack_files import STACK_FILES, placeholders, recorded
+from tests.live.needs import Needs
+
+OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cert-manager": (
+        "cert-manager.io",
+        {
+            "tracing:tls": {
+                "caFile": "examples/private-ca/ca.pem",
+                "issuer": {"name": "tracing", "kind": "ClusterIssuer"},
+            },
+            "tracing:objectStore": {"replicas": 4, "tls": {}},
+            "tracing:tempo": {"gateway": {}, "tls": {"clientCertificates": True}},
+            "tracing:collector": {"tls": {}},
+        },
+    ),
+    "External Secrets": (
+        "external-secrets.io",
+        {
+            "tracing:objectStore": {
+                "type": "s3",
+                "endpoint": "s3.eu-central-1.amazonaws.com",
+                "region": "eu-central-1",
+                "bucket": "traces",
+                "externalSecret": {
+                    "store": "vault",
+                    "accessKey": {"key": "tempo", "property": "access"},
+                    "secretKey": {"key": "tempo", "property": "secret"},
+                },
+            },
+        },
+    ),
+    "the Prometheus operator": (
+        "monitoring.coreos.com",
+        {
+            "tracing:prometheus": {"operator": {"labels": {"release": "monitoring"}}},
+            "tracing:collector": {},
+        },
+    ),
+    "Strimzi": (
+        "kafka.strimzi.io",
+        {
+            "tracing:kafka": {},
+            "tracing:tempo": {"profile": "distributed-3", "acknowledgeNoDowngrade": True},
+        },
+    ),
+}
+"""By operator: the group of its kinds, and what has to be set for the program to make some."""
+
+
+class Judge:
+    """The API server, asked without consequences."""
+
+    def __init__(self, context: str) -> None:
+        self._kubectl = ["kubectl", f"--context={context}"]
+        listed = self._run("get", "--raw=/apis")
+        self.groups = {group["name"] for group in json.loads(listed.stdout)["groups"]} | {""}
+
+    def complaints(self, manifests: list[dict[str, Any]]) -> str:
+        """What it has against them; unknown fields as well."""
+        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+        asked = self._run(
+            *("apply", "--dry-run=server", "--validate=strict", "--filename=-"), given=given
+        )
+        return asked.stderr if asked.returncode else ""
+
+    def _run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._kubectl, *arguments], input=given, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture(scope="module")
+def judge(needs: Needs) -> Judge:
+    return Judge(needs.context)
+
+
+def group_of(manifest: dict[str, Any]) -> str:
+    return manifest["apiVersion"].rpartition("/")[0]
+
+
+def manifests(run: Recorded) -> list[dict[str, Any]]:
+    """The program's own objects, in a namespace that is there."""
+    found = []
+    for resource in run.resources:
+        if "apiVersion" in resource.inputs and resource.type != RELEASE:
+            found.append(placed(resource))
+    return found
+
+
+def placed(resource: Registration) -> dict[str, Any]:
+    manifest = plain(resource.inputs)
+    if manifest["kind"] != "Namespace" and "namespace" in manifest["metadata"]:
+        manifest["metadata"]["namespace"] = "default"
+    return manifest
+
+
+def plain(value: Any) -> Any:
+    """A value without the engine's marks."""
+    match value:
+        case {"value": hidden} if SECRET_MARK in value:
+            return plain(hidden)
+        case dict():
+            return {key: plain(item) for key, item in value.items()}
+        case list():
+            return [plain(item) for item in value]
+        case _:
+            return value
+
+
+def kinds(documents: list[dict[str, Any]]) -> Iterator[str]:
+    for document in documents:
+        yield f"{document['apiVersion']}/{document['kind']}"
+
+
+@pytest.mark.parametrize("stack", STACK_FILES)
+def test_every_object_of_a_stack_is_accepted(judge: Judge, stack: str) -> None:
+    made = [each for each in manifests(recorded(stack)) if group_of(each) in judge.groups]
+    assert "networking.k8s.io/v1/NetworkPolicy" in kinds(made)
+    assert judge.complaints(made) == ""
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_every_object_for_an_operator_is_accepted(judge: Judge, operator: str) -> None:
+    group, settings = OPERATORS[operator]
+    if group not in judge.groups:
+        pytest.skip(f"the cluster of this run knows no {group}")
+    run = record("dev", settings, placeholders(settings))
+    made = [each for each in manifests(run) if group_of(each) in judge.groups]
+    assert group in {group_of(each) for each in made}
+    assert judge.complaints(made) == ""
+
+
+def test_a_field_that_a_kind_does_not_know_is_complained_about(judge: Judge) -> None:
+    [policy, *_] = [each for each in manifests(recorded("dev")) if each["kind"] == "NetworkPolicy"]
+    policy["spec"]["ingres"] = []
+    assert 'unknown field "ingres"' in judge.complaints([policy])
