@@ -11,6 +11,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ import requests
 import trustme
 from cryptography import x509
 
+from components.tempo import QUERY_PORT
 from ops.hops.http import session
 from ops.hops.reach import Way
 from ops.stack_files import settings as settings_of
@@ -30,6 +32,7 @@ from tests.live.figures import Figures
 from tests.live.needs import STACK as SMALL
 from tests.live.needs import Needs, free_port
 from tests.live.platform import (
+    FLUSH_SECONDS,
     GONE_SECONDS,
     PODS_SECONDS,
     TRACE_SECONDS,
@@ -196,13 +199,14 @@ def test_a_server_shows_the_certificate_for_the_names_that_are_handed_out(
     closed: Platform, ca_file: Path, which: str
 ) -> None:
     name = host(closed, SERVERS[which])
-    [asked] = [
-        found["spec"]["dnsNames"]
+    asked = [
+        sorted(found["spec"]["dnsNames"])
         for namespace in closed.namespaces
         for found in certificates(closed, namespace)
         if name in found["spec"]["dnsNames"]
     ]
-    assert names_of(served(closed, SERVERS[which], ca_file)) == sorted(asked)
+    # The collector has another one, which it shows to Tempo.
+    assert names_of(served(closed, SERVERS[which], ca_file)) in asked
 
 
 def test_a_span_comes_back_over_tls_alone(
@@ -227,8 +231,16 @@ def test_plain_http_is_answered_by_nobody(closed: Platform, output: str) -> None
     assert not answer or answer[:1] == b"\x15" or b" 400 " in answer, answer
 
 
-def test_a_block_is_in_the_bucket_of_a_store_that_speaks_tls(closed: Platform) -> None:
-    until("an object is in the bucket", PODS_SECONDS, lambda: closed.objects(closed.store_keys()))
+def test_a_block_is_in_the_bucket_of_a_store_that_speaks_tls(
+    closed: Platform, ca_file: Path
+) -> None:
+    ingester = f"pod/{closed.stack.tempo.release_name}-ingester-0"
+    address = replace(closed.at(SERVERS["Tempo"]), port=QUERY_PORT)
+    with closed.cluster.forwarded(address, ingester) as where:
+        way = Way(url=f"https://{where}", server_name=host(closed, SERVERS["Tempo"]))
+        answer = session(way, ca_file).post(f"{way.url}/flush", timeout=30)
+    assert answer.status_code == 204, answer.text
+    until("a block is in the bucket", FLUSH_SECONDS, closed.blocks)
 
 
 def test_renewed_certificates_are_taken_without_a_restart(

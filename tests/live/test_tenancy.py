@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import grpc
 import pytest
 import requests
 import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from ops.registrations import record
 from tests.live.figures import Figures
@@ -27,6 +29,8 @@ REASON: Final = missing("tempo", "nginx", "openssl")
 pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
 
 READS: Final = 1000
+HTTP2_DIRECTIVE: Final = (1, 25, 1)
+"""The version of nginx that has `http2 on`, by its changes; without it there is no gRPC."""
 USERS: Final = {"ann": "shop", "ben": "bank"}
 BASIC: Final = {"type": "basic", "secretName": "users", "users": USERS}
 TRUSTED: Final = {"type": "trusted-proxy", "header": "X-Team", "networks": ["127.0.0.1/32"]}
@@ -50,6 +54,7 @@ class Gateway:
     """An nginx before Tempo, as a stack configures it."""
 
     url: str
+    grpc: str
 
     def get(self, path: str, **headers: str) -> requests.Response:
         """What it answers."""
@@ -106,10 +111,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     file = config(directory, "tempo", tempo)
     command = ("tempo", f"-config.file={file}")
     ready = f"http://127.0.0.1:{query}/ready"
+    ports = {"query": query, "otlp": otlp, "otlp_grpc": otlp_grpc}
     with (
         running("tempo", directory, *command, ready=lambda: answers(ready)),
-        nginx(directory, "basic", stack(BASIC), query, otlp) as basic,
-        nginx(directory, "trusted", stack(TRUSTED), query, otlp) as trusted,
+        nginx(directory, "basic", stack(BASIC), **ports) as basic,
+        nginx(directory, "trusted", stack(TRUSTED), **ports) as trusted,
     ):
         traces = {tenant: [secrets.token_hex(16) for _ in range(50)] for tenant in USERS.values()}
         for tenant, ids in traces.items():
@@ -131,6 +137,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         )
 
 
+def _nginx_version() -> tuple[int, ...]:
+    said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr
+    return tuple(map(int, said.rpartition("/")[2].split()[0].split(".")))
+
+
 def _hashed(password: str) -> str:
     done = subprocess.run(
         ["openssl", "passwd", "-apr1", password], capture_output=True, text=True, check=True
@@ -142,24 +153,34 @@ class nginx:
     """An nginx with a stack's configuration, between free ports of this machine."""
 
     def __init__(
-        self, directory: Path, name: str, raw: dict[str, Any], query: int, otlp: int
+        self,
+        directory: Path,
+        name: str,
+        raw: dict[str, Any],
+        *,
+        query: int,
+        otlp: int,
+        otlp_grpc: int,
     ) -> None:
         values = record("dev", raw, {}).helm_values()["tempo"]
         text: str = values["gateway"]["nginxConfig"]["file"]
-        port = free_port()
-        # What a cluster has and this machine has not: DNS, Services, and a newer nginx.
+        port, grpc_port = free_port(), free_port()
+        # What a cluster has and this machine has not: DNS and Services.
         text = re.sub(r"resolver [^;]+;", "", text)
         text = re.sub(r"set \$upstream [^;]+;", "set $upstream 127.0.0.1;", text)
-        text = text.replace("http2 on;", "").replace(":3200", f":{query}")
+        text = text.replace(":3200", f":{query}")
         text = text.replace("listen 8080", f"listen 127.0.0.1:{port}")
-        text = text.replace("listen 4317", f"listen 127.0.0.1:{free_port()}")
+        text = text.replace("listen 4317", f"listen 127.0.0.1:{grpc_port}")
         text = text.replace("$upstream:4318", f"$upstream:{otlp}")
+        text = text.replace("$upstream:4317", f"$upstream:{otlp_grpc}")
+        if _nginx_version() < HTTP2_DIRECTIVE:
+            text = text.replace("http2 on;", "")
         text = text.replace("/tmp/", f"{directory}/{name}-")
         text = text.replace("/etc/nginx/secrets", str(directory / "secrets"))
         file = directory / f"{name}.conf"
         file.write_text(f"daemon off;\nuser root;\n{text}", "utf-8")
         url = f"http://127.0.0.1:{port}"
-        self._gateway = Gateway(url=url)
+        self._gateway = Gateway(url=url, grpc=f"127.0.0.1:{grpc_port}")
         self._process = running(
             f"nginx-{name}", directory, "nginx", "-c", str(file), ready=lambda: answers(f"{url}/")
         )
@@ -253,6 +274,23 @@ def test_spans_that_come_through_the_gateway_are_the_users(platform: Platform) -
         timeout=10,
     )
     assert sent.ok, sent.text
+    until("the owner finds it", 30, lambda: read(platform, "ann", trace_id).ok)
+    assert read(platform, "ben", trace_id).status_code == 404
+
+
+def test_spans_that_come_by_grpc_are_the_users_as_well(platform: Platform) -> None:
+    if _nginx_version() < HTTP2_DIRECTIVE:
+        pytest.skip("needs an nginx of version 1.25.1 or newer")
+    trace_id = secrets.token_hex(16)
+    spans = export_request(trace_id, "gateway by gRPC")
+    options = [("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(platform.basic.grpc, options=options) as channel:
+        export = TraceServiceStub(channel).Export
+        with pytest.raises(grpc.RpcError, match=r"UNAUTHENTICATED|401"):
+            export(spans, timeout=10, metadata=[("x-scope-orgid", "bank")])
+        login = base64.b64encode(f"ann:{platform.passwords['ann']}".encode()).decode()
+        who = [("authorization", f"Basic {login}"), ("x-scope-orgid", "bank")]
+        export(spans, timeout=10, metadata=who)
     until("the owner finds it", 30, lambda: read(platform, "ann", trace_id).ok)
     assert read(platform, "ben", trace_id).status_code == 404
 
