@@ -130,6 +130,7 @@ class Grafana(pulumi.ComponentResource):
                 org_id=organization,
                 json_data_encoded=canonical_json(source.json_data),
                 secure_json_data_encoded=_secret(source.secure_json_data),
+                http_headers=Output.secret(dict(source.headers)) if source.headers else None,
                 opts=options,
             )
         if not dashboards:
@@ -160,7 +161,7 @@ class Grafana(pulumi.ComponentResource):
         dashboards: Sequence[_Dashboard],
     ) -> None:
         # The sidecar takes up either kind (the chart's `sidecar.datasources.resource: both`).
-        secret = any(source.secure_json_data for source in sources)
+        secret = any(source.secure_json_data or source.headers for source in sources)
         KubernetesObject(
             f"{name}-data-sources",
             {

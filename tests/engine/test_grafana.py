@@ -80,6 +80,22 @@ def test_one_setting_changes_what_it_names_and_nothing_else(box_of: BoxOf, case:
     assert box.refresh().changes == {}
 
 
+@pytest.mark.parametrize("grafana", [API, SIDECAR], ids=["by the API", "by the sidecar"])
+def test_another_tenant_is_another_data_source(box_of: BoxOf, grafana: dict[str, Any]) -> None:
+    box = opened(box_of, grafana)
+    box.set_config("tracing:tenancy", {"default": "platform", "tenants": {"shop": []}})
+    box.up()
+    assert box.preview().changes == {}
+    assert box.refresh().changes == {}
+    box.set_config("tracing:tenancy", {"default": "platform", "tenants": {"shop": [], "bank": []}})
+    expected = {"grafana-data-sources": "update"}
+    if grafana is API:
+        expected = {"grafana-tempo-bank": "create"}
+    assert {name: op for name, op in changed(box).items() if "grafana" in name} == expected
+    box.up()
+    assert box.preview().changes == {}
+
+
 def test_what_grafana_adds_to_a_data_source_of_its_own_is_no_change(box_of: BoxOf) -> None:
     box = opened(box_of, API)
     box.up()

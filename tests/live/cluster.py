@@ -6,12 +6,14 @@ import base64
 import contextlib
 import gzip
 import json
+import ssl
 import subprocess
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -190,11 +192,19 @@ def request(
     method: str = "GET",
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
+    trusted: Path | None = None,
 ) -> tuple[int, bytes]:
-    """Status and body of an HTTP answer, whichever status it has."""
+    """Status and body of an HTTP answer, whichever status it has.
+
+    `trusted` is a PEM file with a private authority.
+    """
     asked = urllib.request.Request(url, data=body, method=method, headers=headers or {})
     # No proxy: everything here is forwarded to this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if trusted is not None:
+        context = ssl.create_default_context(cafile=str(trusted))
+        handlers.append(urllib.request.HTTPSHandler(context=context))
+    opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(asked, timeout=REQUEST_TIMEOUT_SECONDS) as answer:
             return answer.status, answer.read()

@@ -55,8 +55,7 @@ class Platform:
         self.stack = project.settings
         self.namespaces = sorted(set(namespaces_of(self.stack).values()))
         self.cluster_before = cluster.cluster_wide()
-        made = {*self.namespaces} - {*self.stack.kubernetes.existing_namespaces}
-        there = {f"namespace/{name}" for name in made} & self.cluster_before
+        there = {f"namespace/{name}" for name in self.own_namespaces} & self.cluster_before
         if there:
             pytest.fail(
                 f"the cluster of context {cluster.context} has {', '.join(sorted(there))} already; "
@@ -64,6 +63,11 @@ class Platform:
             )
         self.foretold = box.preview()
         self.previewed = project.preview()
+
+    @property
+    def own_namespaces(self) -> list[str]:
+        """The namespaces that the stack makes."""
+        return sorted({*self.namespaces} - {*self.stack.kubernetes.existing_namespaces})
 
     def apply(self) -> None:
         """The first update: of the stack in the sandbox, and of the real one."""
@@ -185,7 +189,8 @@ class Platform:
         """Fails with what is left of the stack in the cluster."""
         left = self.cluster.cluster_wide() - self.cluster_before
         assert not left, f"still there: {sorted(left)}"
-        volumes = self.cluster.claimed_volumes(self.namespaces)
+        # What Tempo's ingesters claimed goes with their namespace, where that is the stack's.
+        volumes = self.cluster.claimed_volumes(self.own_namespaces)
         assert not volumes, f"still bound: {volumes}"
         return True
 

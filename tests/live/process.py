@@ -96,10 +96,10 @@ def running(
         end(process)
 
 
-def answers(url: str) -> bool:
+def answers(url: str, trusted: Path | None = None) -> bool:
     """Whether a URL answers 200; fails with what it says instead."""
     try:
-        status, body = request(url)
+        status, body = request(url, trusted=trusted)
     except OSError as error:
         raise AssertionError(f"{url}: {error}") from None
     assert status == 200, f"{url}: {status} {body[:200]!r}"

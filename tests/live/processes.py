@@ -37,17 +37,25 @@ class Tempo:
     port: int
     grpc: int
     http: int
+    certificate: Path | None = None
+    """A directory with tls.crt and tls.key for 127.0.0.1, and ca.crt, where its API is TLS."""
 
     @classmethod
-    def on_free_ports(cls, directory: Path) -> Tempo:
-        return cls(directory=directory, port=free_port(), grpc=free_port(), http=free_port())
+    def on_free_ports(cls, directory: Path, certificate: Path | None = None) -> Tempo:
+        return cls(
+            directory=directory,
+            port=free_port(),
+            grpc=free_port(),
+            http=free_port(),
+            certificate=certificate,
+        )
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'' if self.certificate is None else 's'}://127.0.0.1:{self.port}"
 
     @contextlib.contextmanager
-    def running(self, storage: dict[str, Any]) -> Iterator[Process]:
+    def running(self, storage: dict[str, Any], *, multitenancy: bool = False) -> Iterator[Process]:
         """Tempo, once it takes spans and answers for them."""
         own = {"address": "127.0.0.1", "ring": {"kvstore": {"store": "inmemory"}}}
         own["ring"]["replication_factor"] = 1
@@ -55,12 +63,22 @@ class Tempo:
             "grpc": {"endpoint": f"127.0.0.1:{self.grpc}"},
             "http": {"endpoint": f"127.0.0.1:{self.http}"},
         }
+        tls: dict[str, Any] = {}
+        trusted: Path | None = None
+        if self.certificate is not None:
+            tls["http_tls_config"] = {
+                "cert_file": str(self.certificate / "tls.crt"),
+                "key_file": str(self.certificate / "tls.key"),
+            }
+            trusted = self.certificate / "ca.crt"
         file = config(
             self.directory,
             "tempo",
             {
                 "usage_report": {"reporting_enabled": False},
+                "multitenancy_enabled": multitenancy,
                 "server": {
+                    **tls,
                     "http_listen_address": "127.0.0.1",
                     "http_listen_port": self.port,
                     "grpc_listen_address": "127.0.0.1",
@@ -79,7 +97,7 @@ class Tempo:
             "tempo",
             self.directory,
             *command,
-            ready=lambda: answers(ready),
+            ready=lambda: answers(ready, trusted),
             # Asked to end, it would take its time to put in order what nobody reads again.
             end=Process.kill,
         ) as process:

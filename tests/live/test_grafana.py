@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import trustme
 import yaml
 
 from ops.engine import EngineUnavailable, find
@@ -391,6 +392,59 @@ def test_another_organization_is_a_place_of_its_own_and_nothing_stays_in_it(worl
         assert is_well(there, "blue")
         stack.destroy()
         assert there.ask("/api/datasources")[1] == []
+
+
+def write_certificate(directory: Path) -> tuple[Path, str]:
+    """A directory with a certificate for this machine, and its authority as PEM."""
+    authority = trustme.CA()
+    made = authority.issue_cert("127.0.0.1")
+    directory.mkdir()
+    authority.cert_pem.write_to_path(directory / "ca.crt")
+    made.private_key_pem.write_to_path(directory / "tls.key")
+    for part in made.cert_chain_pems:
+        part.write_to_path(directory / "tls.crt", append=True)
+    return directory, authority.cert_pem.bytes().decode()
+
+
+def test_each_tenant_has_a_data_source_that_shows_its_own_traces_over_tls(
+    world: World, tmp_path: Path
+) -> None:
+    certificate, authority = write_certificate(tmp_path / "certificate")
+    tempo = Tempo.on_free_ports(tmp_path, certificate)
+    tenants = {"shop": "secured", "bank": "secured-bank"}
+    with ExitStack() as held:
+        storage = {"backend": "local", "local": {"path": str(tmp_path / "blocks")}}
+        held.enter_context(tempo.running(storage, multitenancy=True))
+        stack = world.stack(held, dashboards=False, tempo={"uid": "secured", "name": "Secured"})
+        stack.set_config("tracing:grafana.loki", {"uid": "secured-logs", "name": "Secured logs"})
+        stack.set_config("live:tempo", tempo.url)
+        stack.set_config("live:ca", authority)
+        stack.set_config("live:tenants", list(tenants))
+        stack.up()
+        assert stack.preview().changes == {}
+        assert stack.refresh().changes == {}
+        traces = {tenant: secrets.token_hex(16) for tenant in tenants}
+        for tenant, trace_id in traces.items():
+            status, body = request(
+                f"http://127.0.0.1:{tempo.http}/v1/traces",
+                method="POST",
+                body=export_request(trace_id, tenant).SerializeToString(),
+                headers={"Content-Type": "application/x-protobuf", "X-Scope-OrgID": tenant},
+            )
+            assert status == 200, body
+        for tenant, uid in tenants.items():
+            assert is_well(world.grafana, uid)
+            for owner, trace_id in traces.items():
+                path = f"/api/datasources/proxy/uid/{uid}/api/traces/{trace_id}"
+                for claimed in ({}, {"X-Scope-OrgID": owner}):
+                    headers = {"Authorization": world.grafana.authorization, **claimed}
+                    status, _ = request(world.grafana.url + path, headers=headers)
+                    assert status == (200 if owner == tenant else 404), (tenant, owner, claimed)
+            # Neither of them is given away again.
+            shown = json.dumps(world.grafana.ask(f"/api/datasources/uid/{uid}"))
+            assert "httpHeaderValue1" in shown
+            assert f'"{tenant}"' not in shown
+            assert "BEGIN CERTIFICATE" not in shown
 
 
 def test_a_grafana_that_is_forwarded_is_one_while_an_update_runs(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import yaml
 
 import config
 from config.kinds import quantity
-from ops.registrations import Recorded, record
+from ops.registrations import SECRET_MARK, Recorded, record
 
 TENANCY: dict[str, Any] = {
     "tenants": {"shop": ["shop", "checkout"], "bank": []},
@@ -131,16 +131,21 @@ def test_grafana_has_a_data_source_for_each_tenant_with_its_header_as_a_secret()
     for resource, (name, uid, tenant) in named.items():
         inputs = run.one(resource).inputs
         assert (inputs["name"], inputs["uid"]) == (name, uid)
-        assert json.loads(inputs["jsonDataEncoded"])["httpHeaderName1"] == "X-Scope-OrgID"
-        secret = inputs["secureJsonDataEncoded"]
-        assert json.loads(secret["value"]) == {"httpHeaderValue1": tenant}
+        assert inputs["httpHeaders"][SECRET_MARK]
+        assert inputs["httpHeaders"]["value"] == {"X-Scope-OrgID": tenant}
         # Not through the gateway, which would want a password.
         assert inputs["url"].endswith("query-frontend.tempo.svc.cluster.local:3200")
 
 
 def test_the_sidecars_file_is_a_secret_where_it_names_tenants() -> None:
     run = record("dev", STACK | {"tracing:grafana": {"mode": "sidecar"}}, {})
-    assert run.one("grafana-data-sources").inputs["kind"] == "Secret"
+    secret = run.one("grafana-data-sources").inputs
+    assert secret["kind"] == "Secret"
+    assert secret["stringData"][SECRET_MARK]
+    file = yaml.safe_load(secret["stringData"]["value"]["tracing.yaml"])
+    shop = file["datasources"][1]
+    assert shop["jsonData"]["httpHeaderName1"] == "X-Scope-OrgID"
+    assert shop["secureJsonData"] == {"httpHeaderValue1": "shop"}
     plain = record("dev", {"tracing:grafana": {"mode": "sidecar"}}, {})
     assert plain.one("grafana-data-sources").inputs["kind"] == "ConfigMap"
 

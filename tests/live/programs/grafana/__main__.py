@@ -23,13 +23,18 @@ stack = loaded.stack
 assert stack.grafana is not None
 if not pulumi.runtime.is_dry_run():
     grafana_check.require(stack, pulumi.get_stack(), loaded.plain_secrets)
+live = pulumi.Config("live")
 unknown = Scraped(namespace=None, jobs=None)
 Grafana(
     "grafana",
     GrafanaArgs(
         settings=stack.grafana,
         auth=loaded.secrets.grafana_auth,
-        query=TraceQuery(url=pulumi.Config("live").require("tempo")),
+        query=TraceQuery(
+            url=live.require("tempo"),
+            ca_certificate=live.get("ca"),
+            tenants=live.get_object("tenants") or (),
+        ),
         loki=loki_ref(stack.loki),
         prometheus=prometheus_ref(stack.prometheus),
         log_formats=[LOG_FORMATS[3]],
