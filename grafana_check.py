@@ -135,7 +135,7 @@ def check(api: Api, stack: str) -> Finding | None:
     if not (api.auth.isascii() and api.auth.isprintable()):
         return Finding(_AUTH, f"holds a line break, or another odd character; {_set_again(stack)}")
     try:
-        response = _ask(api, "/api/datasources")
+        response = ask(api, "/api/datasources")
         if response.status == 403 and _is_elsewhere(api):
             return _not_open(api, f"403: {_quoted(api, response)}")
         return _refusal(api, response, stack) or _lack_of_rights(api)
@@ -143,7 +143,8 @@ def check(api: Api, stack: str) -> Finding | None:
         return _unreachable(api, getattr(error, "reason", None) or error)
 
 
-def _ask(api: Api, path: str) -> "urllib3.BaseHTTPResponse":
+def ask(api: Api, path: str) -> "urllib3.BaseHTTPResponse":
+    """Grafana's answer to a GET of this path. The sandbox, which has no network, answers itself."""
     import urllib3
 
     pool = urllib3.PoolManager(ca_certs=api.ca_file)
@@ -163,7 +164,7 @@ def _lack_of_rights(api: Api) -> Finding | None:
 
     Every role may read them, so that a Viewer's token would fail in the middle of an update.
     """
-    has = _parsed(_ask(api, "/api/access-control/user/permissions").data)
+    has = _parsed(ask(api, "/api/access-control/user/permissions").data)
     if not isinstance(has, dict) or _DATA_SOURCES[0] not in has:
         # A Grafana that does not list them: one without access control, of before version 9.
         return None
@@ -181,7 +182,7 @@ def _is_elsewhere(api: Api) -> bool:
     organization at all."""
     if api.organization is None or ":" not in api.auth:
         return False
-    listed = _parsed(_ask(replace(api, organization=None), "/api/user/orgs").data)
+    listed = _parsed(ask(replace(api, organization=None), "/api/user/orgs").data)
     if not isinstance(listed, list):
         return False
     return api.organization not in [one.get("orgId") for one in listed if isinstance(one, dict)]
