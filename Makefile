@@ -33,8 +33,9 @@ demo: setup ## a stack's life in the sandbox: preview, up, a change, destroy; no
 test: setup lint types ## everything that can be checked on this machine
 	@# Before pytest, which would hide minutes of building. Without an engine the tests that need it are skipped.
 	@$(python) -m ops engine || true
-	@# On all cores, a module each; but not on a cluster, which the live tier has to itself.
-	$(python) -m pytest -rs $(if $(TRACING_LIVE_CONTEXT),,--numprocesses=auto --dist=loadscope) $(ARGS)
+	@# On all cores, a module each, the engine's first: by their numbers of tests, the longest would
+	@# be last, alone. But not on a cluster, which the live tier has to itself.
+	$(python) -m pytest -rs $(if $(TRACING_LIVE_CONTEXT),,--numprocesses=auto --dist=loadscope --no-loadscope-reorder) $(ARGS)
 
 .PHONY: lint
 lint: setup ## lint and format check

@@ -144,7 +144,7 @@ def check(api: Api, stack: str) -> Finding | None:
 
 
 def ask(api: Api, path: str) -> "urllib3.BaseHTTPResponse":
-    """What the API answers for a path."""
+    """Grafana's answer to a GET of this path. The sandbox, which has no network, answers itself."""
     import urllib3
 
     pool = urllib3.PoolManager(ca_certs=api.ca_file)

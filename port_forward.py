@@ -6,18 +6,15 @@ which watches the engine: when that ends, in whatever way (done, Ctrl-C, killed)
 A forward that a command holds while it works ends with the command, likewise in whatever way.
 """
 
-import argparse
 import asyncio
 import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +25,6 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import IO, Any, Final
 
-import grpc
 import pulumi
 from pulumi import Input, Output
 from pulumi.runtime.settings import get_engine
@@ -38,6 +34,8 @@ FREE_TIMEOUT_SECONDS: Final = 10
 """How long the forward of an update that has just ended may take to end as well."""
 POLL_SECONDS: Final = 0.2
 ADDRESS: Final = "127.0.0.1"
+
+_WATCHER: Final = Path(__file__).resolve().with_name("forward_watcher.py")
 
 _UNTIL_STDIN_ENDS: Final = """\
 exec 3<&0
@@ -77,7 +75,7 @@ class PortForward:
 
     async def _open(self, namespace: str, workload: str) -> None:
         if not pulumi.runtime.is_dry_run():
-            watcher = [sys.executable, str(Path(__file__).resolve()), f"--engine={_engine()}", "--"]
+            watcher = [sys.executable, str(_WATCHER), f"--engine={_engine()}", "--"]
             await self._start(namespace, workload, watcher, subprocess.DEVNULL)
 
     @contextmanager
@@ -236,40 +234,3 @@ def _answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(POLL_SECONDS)
         return probe.connect_ex((ADDRESS, port)) == 0
-
-
-def watch(engine: str, command: list[str]) -> int:
-    """Runs `command` until it ends or the engine at `engine` (host:port) is gone."""
-    try:
-        forward = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    except FileNotFoundError:
-        print(f"{command[0]} is not installed or not on PATH", file=sys.stderr)
-        return 127
-    gone = threading.Event()
-    channel = grpc.insecure_channel(engine)
-
-    def seen(state: grpc.ChannelConnectivity) -> None:
-        # The first connection comes up in READY; whatever follows it means the engine ended.
-        nonlocal connected
-        if state is grpc.ChannelConnectivity.READY:
-            connected = True
-        elif connected or state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-            gone.set()
-
-    connected = False
-    # Told to end, it must not leave kubectl behind.
-    signal.signal(signal.SIGTERM, lambda *_: gone.set())
-    channel.subscribe(seen, try_to_connect=True)
-    while forward.poll() is None and not gone.wait(POLL_SECONDS):
-        pass
-    if forward.poll() is None:
-        forward.terminate()
-    return forward.wait()
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=watch.__doc__)
-    parser.add_argument("--engine", required=True)
-    parser.add_argument("command", nargs="+")
-    arguments = parser.parse_args()
-    sys.exit(watch(arguments.engine, arguments.command))

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -173,16 +174,7 @@ def _usable(
 ) -> Engine | None:
     """The CLI at a path, or None and one more reason why it won't do."""
     try:
-        answer = subprocess.run(
-            [path, "version"],
-            env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        version = VersionInfo.parse(answer.stdout.strip().removeprefix("v"))
+        version = _version(path, path.stat().st_mtime_ns)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         reasons.append(f"{path}: doesn't answer `pulumi version` ({last_line(error)})")
         return None
@@ -195,6 +187,22 @@ def _usable(
     else:
         return Engine(command=_CommandAt(path, version), path=path, origin=origin)
     return None
+
+
+@cache
+def _version(path: Path, modified: int) -> VersionInfo:
+    """What a CLI says it is. A start of it costs as much as a small command, so a process with many
+    sandboxes asks once, until the file is another one."""
+    answer = subprocess.run(
+        [path, "version"],
+        env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return VersionInfo.parse(answer.stdout.strip().removeprefix("v"))
 
 
 def _has_language_host(pulumi: Path) -> bool:

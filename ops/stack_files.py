@@ -8,10 +8,8 @@ from typing import Any, Final
 import config
 from config.load import PREFIX
 from config.secrets import SECRET_KEYS
-from ops import UserError, stack_file
+from ops import ROOT, UserError, stack_file
 from ops.registrations import Recorded, record
-
-ROOT: Final = Path(__file__).resolve().parent.parent
 
 OWN: Final = ROOT
 """Where the files of the platform's own stacks are, those that can be applied."""

@@ -20,8 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from ops import UserError
-from ops.stack_files import ROOT
+from ops import ROOT, UserError
 
 NAME = "state-file"
 HELP = "check the file that keeps a stack's state, where it is a file; --restore puts a backup back"

@@ -13,11 +13,20 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 import pulumi
 
 # What stays: the sandbox itself, which is running, and the tests that are running it.
 _KEPT = (__package__, "tests", "ops")
+
+_DECLARES: Final = "config"
+"""The package of a project that is loaded once and not for each run: it declares types and rules
+and keeps nothing of a run. Making the types' validators takes longer than all the rest."""
+
+_Stamp = tuple[tuple[str, int, int], ...]
+_declared: dict[Path, tuple[_Stamp, dict[str, ModuleType]]] = {}
+"""The modules of that package, by project, and the files that they were loaded from."""
 
 
 class Program:
@@ -67,14 +76,32 @@ class Program:
         after the program's last line. The caller's modules are restored afterwards.
         """
         before = self._take_modules()
+        stamp = self._stamp()
+        declared = _declared.get(self._project)
+        if declared is not None and declared[0] == stamp:
+            sys.modules.update(declared[1])
         sys.path.insert(0, str(self._project))
         try:
             with contextlib.chdir(self._project):
                 yield
         finally:
             sys.path.remove(str(self._project))
-            self._take_modules()
+            loaded = self._take_modules()
             sys.modules.update(before)
+            _declared[self._project] = (
+                stamp,
+                {
+                    name: module
+                    for name, module in loaded.items()
+                    if name.partition(".")[0] == _DECLARES
+                },
+            )
+
+    def _stamp(self) -> _Stamp:
+        """What tells the package's files from changed ones."""
+        files = sorted((self._project / _DECLARES).rglob("*.py"))
+        found = [(file, file.stat()) for file in files]
+        return tuple((str(file), at.st_mtime_ns, at.st_size) for file, at in found)
 
     def _take_modules(self) -> dict[str, ModuleType]:
         names = {path.stem for path in self._project.iterdir() if path.suffix in ("", ".py")}

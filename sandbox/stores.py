@@ -28,7 +28,8 @@ def stand_in(project: Path, cloud: Cloud) -> None:
         module.connect = lambda store: _Client(cloud, store)
     if (project / "grafana_check.py").is_file():
         grafana: Any = importlib.import_module("grafana_check")
-        grafana.ask = lambda api, path: HTTPResponse(b"[]", status=200)
+        # An older revision of the project, which a review compares with, asks for no path.
+        grafana.ask = lambda api, path="": HTTPResponse(b"[]", status=200)
 
 
 class _Client:

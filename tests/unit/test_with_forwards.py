@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import forward_watcher
 import port_forward
 from ops import UserError, with_forwards
 from sandbox import kubectl
@@ -177,7 +178,7 @@ def test_a_forward_ends_with_the_engine_however_that_ends(how: signal.Signals) -
     ) as engine:
         assert engine.stdout is not None
         port = engine.stdout.readline().strip()
-        watcher = [sys.executable, port_forward.__file__, f"--engine=127.0.0.1:{port}", "--"]
+        watcher = [sys.executable, forward_watcher.__file__, f"--engine=127.0.0.1:{port}", "--"]
         # In a session of its own, as the program starts it: Ctrl-C does not reach it.
         with subprocess.Popen([*watcher, *forward], start_new_session=True) as watching:
             with pytest.raises(subprocess.TimeoutExpired):
