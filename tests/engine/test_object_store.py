@@ -46,10 +46,9 @@ def put_object(box: Sandbox, bucket: str) -> None:
 
 @pytest.mark.parametrize("stack", STORES)
 def test_a_destroy_is_refused_and_what_holds_traces_is_still_there(
-    box_of: BoxOf, stack: str
+    applied_box_of: BoxOf, stack: str
 ) -> None:
-    box = box_of(stack)
-    box.up()
+    box = applied_box_of(stack)
     put_object(box, names(box, "S3Bucket")[0])
     text = refused(box.destroy)
     assert "protected" in text
@@ -63,9 +62,10 @@ def test_a_destroy_is_refused_and_what_holds_traces_is_still_there(
 
 
 @pytest.mark.parametrize("stack", STORES)
-def test_after_a_refused_destroy_an_update_puts_everything_back(box_of: BoxOf, stack: str) -> None:
-    box = box_of(stack)
-    box.up()
+def test_after_a_refused_destroy_an_update_puts_everything_back(
+    applied_box_of: BoxOf, stack: str
+) -> None:
+    box = applied_box_of(stack)
     before = {found.id for found in box.cloud.objects()}
     refused(box.destroy)
     box.up()
@@ -75,10 +75,9 @@ def test_after_a_refused_destroy_an_update_puts_everything_back(box_of: BoxOf, s
 
 @pytest.mark.parametrize("stack", STORES)
 def test_a_stack_that_says_so_is_destroyed_with_the_objects_in_its_bucket(
-    box_of: BoxOf, stack: str
+    applied_box_of: BoxOf, stack: str
 ) -> None:
-    box = box_of(stack)
-    box.up()
+    box = applied_box_of(stack)
     [bucket] = names(box, "S3Bucket")
     put_object(box, bucket)
     box.set_config("tracing:deleteData", True)
@@ -117,10 +116,11 @@ REFUSED: dict[str, tuple[str, str, Any, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_would_lose_traces_is_refused_in_the_preview_already(box_of: BoxOf, case: str) -> None:
+def test_what_would_lose_traces_is_refused_in_the_preview_already(
+    applied_box_of: BoxOf, case: str
+) -> None:
     stack, key, value, protected = REFUSED[case]
-    box = box_of(stack)
-    box.up()
+    box = applied_box_of(stack)
     before = box.cloud.objects()
     box.set_config(key, value)
     text = refused(box.preview)
@@ -146,9 +146,8 @@ def test_a_pool_keeps_its_number_of_servers(box_of: BoxOf) -> None:
     assert "minio-server" in text
 
 
-def test_a_namespace_is_given_away_and_stays_with_all_that_is_in_it(box_of: BoxOf) -> None:
-    box = box_of(OUTSIDE)
-    box.up()
+def test_a_namespace_is_given_away_and_stays_with_all_that_is_in_it(applied_box_of: BoxOf) -> None:
+    box = applied_box_of(OUTSIDE)
     [namespace] = [r["urn"] for r in box.resources() if r["urn"].endswith("::namespace-tempo")]
     box.command("state", "unprotect", namespace, "--yes")
     box.set_config("tracing:kubernetes.existingNamespaces", ["tempo"])
@@ -175,10 +174,9 @@ def test_larger_volumes_grow_the_claims_in_place_and_nothing_else(box_of: BoxOf)
 
 
 def test_a_bucket_that_left_the_state_is_an_error_until_the_stack_adopts_it(
-    box_of: BoxOf,
+    applied_box_of: BoxOf,
 ) -> None:
-    box = box_of(IN_CLUSTER)
-    box.up()
+    box = applied_box_of(IN_CLUSTER)
     [bucket] = names(box, "S3Bucket")
     put_object(box, bucket)
     # Nothing forwards the store then, and the provider takes that for "the bucket is gone".
@@ -225,10 +223,9 @@ ROTATION = {
 
 @pytest.mark.parametrize("stack", STORES)
 def test_a_new_key_is_one_setting_and_the_preview_shows_what_restarts(
-    box_of: BoxOf, stack: str
+    applied_box_of: BoxOf, stack: str
 ) -> None:
-    box = box_of(stack)
-    box.up()
+    box = applied_box_of(stack)
     box.set_config(f"{STORE}.keyVersion", 2)
     assert changed(box) == ROTATION
     assert {s.name: s.op for s in box.up().changed()} == ROTATION
@@ -252,9 +249,8 @@ def valid(box: Sandbox, keys: dict[str, str], policy: str) -> bool:
 
 
 @pytest.mark.parametrize("stack", STORES)
-def test_the_old_key_works_until_tempo_uses_the_new_one(box_of: BoxOf, stack: str) -> None:
-    box = box_of(stack)
-    box.up()
+def test_the_old_key_works_until_tempo_uses_the_new_one(applied_box_of: BoxOf, stack: str) -> None:
+    box = applied_box_of(stack)
     [policy] = names(box, "IamPolicy")
     old = keys_of_tempo(box)
     assert valid(box, old, policy)
@@ -287,10 +283,9 @@ def test_the_user_is_touched_only_after_the_bucket_proved_to_be_ours(box_of: Box
 # The provider's traps
 
 
-def test_an_update_of_the_user_does_not_delete_it(box_of: BoxOf) -> None:
+def test_an_update_of_the_user_does_not_delete_it(applied_box_of: BoxOf) -> None:
     """With `forceDestroy` the provider deletes a user when it is updated."""
-    box = box_of(OUTSIDE)
-    box.up()
+    box = applied_box_of(OUTSIDE)
     box.cloud.drift("minio", "IamUser", "traces", "status", "disabled")
     box.refresh()
     box.up()
@@ -299,9 +294,10 @@ def test_an_update_of_the_user_does_not_delete_it(box_of: BoxOf) -> None:
     assert not any(user["inputs"].get("forceDestroy") for user in users)
 
 
-def test_there_is_no_service_account_which_would_change_with_every_preview(box_of: BoxOf) -> None:
-    box = box_of(OUTSIDE)
-    box.up()
+def test_there_is_no_service_account_which_would_change_with_every_preview(
+    applied_box_of: BoxOf,
+) -> None:
+    box = applied_box_of(OUTSIDE)
     assert not [r for r in box.resources() if "IamServiceAccount" in r["type"]]
 
 
@@ -321,10 +317,9 @@ def test_tags_which_the_provider_cannot_set_are_refused_and_nothing_changes(box_
     assert box.cloud.objects() == []
 
 
-def test_a_bucket_has_one_lifecycle(box_of: BoxOf) -> None:
+def test_a_bucket_has_one_lifecycle(applied_box_of: BoxOf) -> None:
     """A second one would overwrite the first without a word."""
-    box = box_of(OUTSIDE)
-    box.up()
+    box = applied_box_of(OUTSIDE)
     assert len([r for r in box.resources() if r["type"].endswith(":IlmPolicy")]) == 1
 
 
@@ -339,9 +334,8 @@ def test_versioning_and_lifecycle_are_set_one_after_the_other(box_of: BoxOf) -> 
 
 
 @pytest.mark.parametrize("port", [19001, 19777])
-def test_the_local_port_is_in_no_diff(box_of: BoxOf, port: int) -> None:
-    box = box_of("dev")
-    box.up()
+def test_the_local_port_is_in_no_diff(applied_box_of: BoxOf, port: int) -> None:
+    box = applied_box_of("dev")
     box.set_config(f"{STORE}.admin.portForward.localPort", port)
     preview = box.preview()
     assert set(changed(box)) <= {"store-admin"}
@@ -389,10 +383,11 @@ def test_a_store_that_is_not_as_configured_is_one_error_and_nothing_changes(
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_store_that_stops_being_as_configured_costs_nothing(box_of: BoxOf, case: str) -> None:
+def test_a_store_that_stops_being_as_configured_costs_nothing(
+    applied_box_of: BoxOf, case: str
+) -> None:
     rules, key = WRONG[case]
-    box = box_of(OUTSIDE)
-    box.up()
+    box = applied_box_of(OUTSIDE)
     before = box.resources()
     box.cloud.set_store(ENDPOINT, rules)
     box.set_config("tracing:tempo.blockRetention", "20d")

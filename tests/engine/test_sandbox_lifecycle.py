@@ -188,3 +188,24 @@ def test_a_changed_program_is_read_anew_and_the_callers_modules_stay(tmp_path):
     import base64 as imported_again
 
     assert imported_again is base64
+
+
+def test_types_that_are_changed_are_loaded_anew_and_only_then(tmp_path):
+    (tmp_path / "Pulumi.yaml").write_text("name: p\nruntime: python\n")
+    (tmp_path / "config").mkdir()
+    module = tmp_path / "config" / "__init__.py"
+    (tmp_path / "__main__.py").write_text(
+        "import pulumi, config\npulumi.export('answer', f'{config.ANSWER} {id(config)}')\n"
+    )
+    answers = []
+
+    with Sandbox(tmp_path) as box:
+        for answer in ("one", "one", "two, longer"):
+            text = f"ANSWER = {answer!r}\n\ndef required_secrets(raw):\n    return []\n"
+            if not module.exists() or module.read_text() != text:
+                module.write_text(text)
+            box.up()
+            answers.append(box.outputs()["answer"].value)
+
+    assert answers[0] == answers[1]
+    assert [answer.rpartition(" ")[0] for answer in answers] == ["one", "one", "two, longer"]

@@ -190,9 +190,8 @@ def test_generated_passwords_are_nowhere_in_clear(box_of: BoxOf) -> None:
         assert not any(password in text for text in shown)
 
 
-def test_the_generated_keys_are_the_same_in_the_next_update(box_of: BoxOf) -> None:
-    box = box_of("dev")
-    box.up()
+def test_the_generated_keys_are_the_same_in_the_next_update(applied_box_of: BoxOf) -> None:
+    box = applied_box_of("dev")
     before = box.outputs()["objectStoreRootPassword"].value
     box.set_config("tracing:tempo.blockRetention", "24h")
     box.up()
@@ -213,9 +212,10 @@ def test_a_new_root_password_changes_in_place_and_restarts_what_reads_it(box_of:
     assert box.preview().changes == {}
 
 
-def test_a_generated_password_can_be_given_from_then_on_and_nothing_restarts(box_of: BoxOf) -> None:
-    box = box_of("dev")
-    box.up()
+def test_a_generated_password_can_be_given_from_then_on_and_nothing_restarts(
+    applied_box_of: BoxOf,
+) -> None:
+    box = applied_box_of("dev")
     generated = box.outputs()["objectStoreRootPassword"].value
     box.set_config("tracing:objectStoreRootPassword", generated, secret=True)
     changed = {step.name: step.op for step in box.preview().changed()}
@@ -259,9 +259,10 @@ def pack(chart: charts.Chart, directory: Path) -> str:
     return hashlib.sha256(archive.read_bytes()).hexdigest()
 
 
-def test_moving_to_local_archives_upgrades_releases_in_place(box_of: BoxOf, tmp_path: Path) -> None:
-    box = box_of("dev")
-    box.up()
+def test_moving_to_local_archives_upgrades_releases_in_place(
+    applied_box_of: BoxOf, tmp_path: Path
+) -> None:
+    box = applied_box_of("dev")
     digests = {}
     for chart in (charts.TEMPO_DISTRIBUTED, charts.OPENTELEMETRY_COLLECTOR, charts.TRAEFIK):
         digests[chart.archive_name] = pack(chart, tmp_path)

@@ -73,10 +73,9 @@ def test_more_partitions_are_one_change_of_the_topic_and_of_tempo(box_of: BoxOf)
 
 
 def test_kafka_of_a_stack_that_keeps_its_data_is_neither_destroyed_nor_renamed(
-    box_of: BoxOf,
+    applied_box_of: BoxOf,
 ) -> None:
-    box = box_of("strimzi")
-    box.up()
+    box = applied_box_of("strimzi")
     assert "kafka-topic" in refused(box.destroy)
     box.up()
     box.set_config("tracing:kafka.name", "other")
@@ -106,11 +105,10 @@ def test_what_the_operator_has_to_let_go_is_deleted_before_the_operator(box_of: 
 
 @pytest.mark.parametrize("case", SWITCHES)
 def test_another_profile_shows_as_what_it_is_and_never_touches_the_bucket(
-    box_of: BoxOf, case: str
+    applied_box_of: BoxOf, case: str
 ) -> None:
     tempo, expected = SWITCHES[case]
-    box = box_of("dev")
-    box.up()
+    box = applied_box_of("dev")
     box.set_config("tracing:tempo", tempo | {"blockRetention": "48h"})
     preview = box.preview()
     assert {

@@ -12,7 +12,7 @@ import pytest
 
 import forward_watcher
 import port_forward
-from ops import UserError, with_forwards
+from ops import ROOT, UserError, with_forwards
 from sandbox import kubectl
 
 MINIO_IN_CLUSTER = (
@@ -168,6 +168,14 @@ ENGINE = (
     "server.start()\n"
     "signal.pause()\n"
 )
+
+
+def test_what_every_command_waits_for_starts_without_the_sdk() -> None:
+    for module in ("forward_watcher", "ops.state_file"):
+        program = (
+            f"import sys, {module}; sys.exit(bool({{'pulumi', 'config'}} & sys.modules.keys()))"
+        )
+        subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
