@@ -22,7 +22,7 @@ from config.load import PREFIX
 from ops import UserError
 from ops.chart_images import images_of_chart
 from ops.registrations import RELEASE, Recorded, Registration, record
-from ops.stack_files import ROOT, placeholders, plain_settings
+from ops.stack_files import ROOT, add_stack_file, placeholders, plain_settings
 
 NAME = "images"
 HELP = "list the container images of a stack, with their digests where they are pinned"
@@ -155,12 +155,7 @@ def _of_pods(value: Any) -> Iterator[str]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The stack."""
     parser.add_argument("--stack", required=True, help="the stack, such as dev")
-    parser.add_argument(
-        "--stack-file",
-        type=Path,
-        metavar="FILE",
-        help="its file (default: Pulumi.<stack>.yaml)",
-    )
+    add_stack_file(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document in place of lines")
 
 
