@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from .base import Section
-from .capacity import QUERIES_DEFAULT, ingest_of, queries_of, retention_of
+from .demand import QUERIES_DEFAULT, ingest_of, queries_of, retention_of
 from .external_secrets import LoginConfig
 from .kinds import (
     DnsLabel,
