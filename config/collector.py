@@ -15,10 +15,10 @@ from .kinds import (
     ReleaseName,
     Replicas,
     Size,
-    Url,
 )
 from .platform import AutoscalingConfig, ComputeResources
 from .scope import PerEnvironment, Promoted
+from .span_metrics import MetricsOfSpans
 from .tls import ClientCertificateConfig, ServerCertificateConfig
 
 ATTRIBUTE_VALUE_MAX: Final = 256
@@ -148,16 +148,9 @@ class TailSampling(Section):
 Sampling = Annotated[ProbabilisticSampling | TailSampling, Field(discriminator="type")]
 
 
-class SpanMetricsConfig(Section):
+class SpanMetricsConfig(MetricsOfSpans):
     """Makes metrics of spans, all of them: before sampling."""
 
-    remote_write_url: PerEnvironment[Url]
-    """Where a Prometheus (or Mimir) takes them, such as
-    http://prometheus.monitoring:9090/api/v1/write."""
-    processors: Promoted[
-        Annotated[tuple[Literal["span-metrics", "service-graphs"], ...], Field(min_length=1)]
-    ] = ("span-metrics", "service-graphs")
-    """What is made: rates, errors and durations of spans; requests between services."""
     max_series_per_service: PerEnvironment[Annotated[int, Field(ge=1, le=1_000_000)]] = 2000
     """Combinations of span name, kind and status that each pod tells apart in a service; further
     ones are counted as one, labelled otel_metric_overflow, so that names with ids in them do not

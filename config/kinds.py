@@ -129,12 +129,21 @@ def registry_image(image: str) -> dict[str, str]:
     Raises ValueError when `image` is no image with a tag.
     """
     parts = split_image(_tagged_image(image))
-    first, _, rest = parts["repository"].partition("/")
-    # As container runtimes tell a registry from the first part of a name.
-    named = rest and ("." in first or ":" in first or first == "localhost")
-    registry, repository = (first, rest) if named else ("docker.io", parts["repository"])
+    registry, repository = split_registry(parts["repository"])
     digest = f"@{parts['digest']}" if "digest" in parts else ""
-    return {"registry": registry, "repository": repository, "tag": parts["tag"] + digest}
+    return {
+        "registry": registry or "docker.io",
+        "repository": repository,
+        "tag": parts["tag"] + digest,
+    }
+
+
+def split_registry(image: str) -> tuple[str, str]:
+    """An image's registry, empty where it names none, and the rest."""
+    first, slash, rest = image.partition("/")
+    # As container runtimes tell a registry from the first part of a name.
+    named = slash and ("." in first or ":" in first or first == "localhost")
+    return (first, rest) if named else ("", image)
 
 
 def _positive_duration(text: str) -> str:

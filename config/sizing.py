@@ -5,7 +5,8 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from .base import Section
-from .capacity import KAFKA_COPIES, KAFKA_KEPT_SECONDS, Demand, DemandError, Plan, Workload, plan
+from .capacity import KAFKA_COPIES, KAFKA_KEPT_SECONDS, Plan, Workload, plan
+from .demand import Demand, DemandError
 from .errors import Finding, shown
 from .kafka import KafkaClusterConfig
 from .kinds import duration_seconds

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from .base import Section
-from .capacity import QUERIES_DEFAULT, ingest_of, queries_of, retention_of
+from .demand import QUERIES_DEFAULT, ingest_of, queries_of, retention_of
 from .external_secrets import LoginConfig
 from .kinds import (
     DnsLabel,
@@ -19,11 +19,11 @@ from .kinds import (
     Size,
     TaggedImage,
     TenantId,
-    Url,
 )
 from .platform import AutoscalingConfig, ComputeResources
 from .profiles import refused_keys
 from .scope import PerEnvironment, Promoted
+from .span_metrics import MetricsOfSpans
 from .tls import TempoTlsConfig
 
 
@@ -143,16 +143,9 @@ class TenantConfig(LimitsConfig):
     """How long its traces are kept; `tracing:tempo.blockRetention` if not given."""
 
 
-class MetricsGeneratorConfig(Section):
+class MetricsGeneratorConfig(MetricsOfSpans):
     """Makes metrics of spans, and writes them to a Prometheus."""
 
-    remote_write_url: PerEnvironment[Url]
-    """Where a Prometheus (or Mimir) takes them, such as
-    http://prometheus.monitoring:9090/api/v1/write."""
-    processors: Promoted[
-        Annotated[tuple[Literal["span-metrics", "service-graphs"], ...], Field(min_length=1)]
-    ] = ("span-metrics", "service-graphs")
-    """What is made: rates, errors and durations of spans; requests between services."""
     max_active_series: PerEnvironment[Annotated[int, Field(ge=1, le=10_000_000)]] = 50_000
     """Series of one tenant at a time; further ones are dropped, so that an attribute with many
     values does not take the Prometheus down."""

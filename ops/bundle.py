@@ -20,9 +20,9 @@ import charts
 from config.load import PREFIX
 from ops import UserError, helm
 from ops.bundle_page import CHARTS, page
+from ops.images import images_of
 from ops.plugins import Plugin, plugins
 from ops.render import add_charts, archives_of
-from ops.rendered_images import images
 from ops.rendering import Rendering, rendering, sums
 from ops.stack_document import StackDocument
 from ops.stack_files import ROOT
@@ -109,8 +109,9 @@ def run(arguments: argparse.Namespace) -> None:
         files |= _wheels(arguments.wheels)
     if arguments.plugins is not None:
         files |= _plugin_archives(arguments.plugins, needed)
-    listed = sorted({image for stack in stacks for image in images(stack.rendered)})
-    unlisted = sorted({stack.rendered.missing for stack in stacks if stack.rendered.missing})
+    images = [images_of(stack.rendered.run, stack.rendered.installed) for stack in stacks]
+    listed = sorted({image.reference for each in images for image in each.listed})
+    unlisted = {name: how for each in images for name, how in each.unlisted.items()}
     files["images.txt"] = _lines(listed)
     files["plugins.txt"] = _lines(f"{each.name} {each.version} {each.url}" for each in needed)
     absolute = sorted(
@@ -135,7 +136,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     for text in (
         *(f"without the chart {name}" for name in missing),
-        *(f"images of some charts are not listed: {text}" for text in unlisted),
+        *(f"without the images of {name}: {how}" for name, how in unlisted.items()),
     ):
         print(text)
 

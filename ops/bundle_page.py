@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ops.engine import MINIMUM
@@ -34,13 +34,14 @@ def page(
     has_wheels: bool,
     has_plugins: bool,
     missing: Sequence[str],
-    unlisted: Sequence[str],
+    unlisted: Mapping[str, str],
     absolute: Sequence[str],
 ) -> str:
     """The bundle's README.
 
-    `missing` are charts that are not in it, `unlisted` the reasons why images are missing in the
-    list, `absolute` paths of files that the stacks name and that are not in it.
+    `missing` are charts that are not in it, `unlisted` resources whose images are not in the list,
+    with the way to find them out, `absolute` paths of files that the stacks name and that are not
+    in it.
     """
     parts = [f"# Tracing platform without internet: {', '.join(stacks)}\n", _CONTENT]
     if missing:
@@ -50,8 +51,8 @@ def page(
         )
     if unlisted:
         parts.append(
-            "**`images.txt` lacks what charts bring by themselves**, because they were not "
-            f"rendered: {'; '.join(unlisted)}.\n"
+            "**`images.txt` lacks the images of these**; how to find them out:\n\n"
+            + "".join(f"- {name}: `{how}`\n" for name, how in unlisted.items())
         )
     if absolute:
         parts.append(f"**Not in here**, but named by the stacks: {', '.join(absolute)}.\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -14,7 +13,7 @@ from config.load import PREFIX
 from ops import UserError
 from ops.derived_fields import Found, LogLine, find, of_stack
 from ops.registrations import record
-from ops.stack_files import ROOT, placeholders, plain_settings
+from ops.stack_files import ROOT, add_stack_file, placeholders, plain_settings
 
 NAME = "correlate"
 HELP = "which derived field finds a trace in the log lines on standard input, and the link to it"
@@ -25,12 +24,7 @@ _EXAMPLE: Final = "python -m ops correlate --stack dev < access.log"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The stack whose derived fields are meant."""
     parser.add_argument("--stack", default="dev", help="name of the stack (default: %(default)s)")
-    parser.add_argument(
-        "--stack-file",
-        type=Path,
-        metavar="FILE",
-        help="its file (default: Pulumi.<stack>.yaml)",
-    )
+    add_stack_file(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 from ops import UserError
+from ops.processes import runs
 from ops.stack_files import ROOT
 from ops.with_forwards import open_forwards
 from port_forward import PortForwardError
@@ -223,7 +224,7 @@ class Stack:
 
     def _unlock(self, complaint: str) -> None:
         for holder in _HOLDER.finditer(complaint):
-            if holder["host"] == socket.gethostname() and _runs(int(holder["pid"])):
+            if holder["host"] == socket.gethostname() and runs(int(holder["pid"])):
                 raise UserError(
                     f"an update of {self._name} is running on this machine (process "
                     f"{holder['pid']}); wait until it has ended. Nothing was changed"
@@ -257,16 +258,6 @@ class Stack:
             said = done.stderr.strip() or (done.stdout.strip() if shown else "")
             raise UserError(f"pulumi {' '.join(arguments[:2])} failed: {said}")
         return done.stdout
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _needs_store(deployment: Mapping[str, Any]) -> bool:

@@ -31,6 +31,8 @@ class Release:
     """A Helm release of a stack, and where it comes from."""
 
     component: str
+    resource: str
+    """Its logical name."""
     name: str
     """In the cluster, and of its directory."""
     namespace: str
@@ -48,12 +50,17 @@ class Rendering:
     files: dict[str, str]
     """Their texts by relative path, sorted; without the sums."""
     releases: list[Release]
-    objects: list[dict[str, Any]]
-    """The Kubernetes objects that belong to no release."""
+    run: Recorded
+    """What the program registered."""
     plugins: list[str] = field(default_factory=list)
     """Names of the providers that the stack's resources need."""
     missing: str | None = None
     """Why the releases' own manifests are not there; `None` if they are."""
+
+    @property
+    def installed(self) -> dict[str, list[dict[str, Any]]]:
+        """What each release installs, by its logical name, of those that were rendered."""
+        return {each.resource: each.objects for each in self.releases if each.objects is not None}
 
 
 def rendering(document: StackDocument, archives: Archives, *, found: Helm | None) -> Rendering:
@@ -97,11 +104,7 @@ def rendering(document: StackDocument, archives: Archives, *, found: Helm | None
         stack=document.stack,
         files=dict(sorted(files.items())),
         releases=releases,
-        objects=[
-            _clear(resource.inputs)
-            for resource in run.resources
-            if resource.type.startswith(KUBERNETES) and resource.type != RELEASE
-        ],
+        run=run,
         plugins=sorted(
             {
                 resource.type.split(":")[0]
@@ -200,6 +203,7 @@ def _release(
         )
     return Release(
         component=component,
+        resource=resource.name,
         name=inputs["name"],
         namespace=inputs["namespace"],
         chart=chart,

@@ -28,7 +28,7 @@ from config.load import sections
 from config.stack import StackConfig
 from ops import UserError, stack_files
 from ops.images import Image, images
-from ops.stack_files import ROOT
+from ops.stack_files import ROOT, add_stack_file
 
 NAME = "sbom"
 HELP = "write a bill of materials (CycloneDX) of a stack: packages, charts, images, plugins"
@@ -210,12 +210,7 @@ def _properties(values: Mapping[str, str]) -> Component:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The stack, and where to."""
     parser.add_argument("--stack", required=True, help="the stack, such as dev")
-    parser.add_argument(
-        "--stack-file",
-        type=Path,
-        metavar="FILE",
-        help="its file (default: Pulumi.<stack>.yaml)",
-    )
+    add_stack_file(parser)
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="where to (default: standard output)"
     )

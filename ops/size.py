@@ -12,7 +12,8 @@ from typing import Any, Final, get_args
 from rich.console import Console
 from rich.table import Table
 
-from config.capacity import GI, QUERIES_DEFAULT, Demand, DemandError, Plan, plan
+from config.capacity import GI, Plan, plan
+from config.demand import QUERIES_DEFAULT, Demand, DemandError
 from config.kinds import quantity
 from config.profiles import Profile
 from ops import UserError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +39,16 @@ def file_of(stack: str) -> Path:
             f"there is no {file.name}; name one of the stacks that are here: {', '.join(known)}"
         )
     return file
+
+
+def add_stack_file(parser: argparse.ArgumentParser) -> None:
+    """The option that names another file than the stack's own."""
+    parser.add_argument(
+        "--stack-file",
+        type=Path,
+        metavar="FILE",
+        help="its file (default: Pulumi.<stack>.yaml)",
+    )
 
 
 def settings(stack: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..capacity import FLUSH_SECONDS
+from ..demand import FLUSH_SECONDS
 from ..errors import Finding, shown
 from ..kinds import duration_seconds, go_duration
 from ..platform import Environment

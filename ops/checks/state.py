@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from ops.checks import pulumi
 from ops.checks.finding import Check, Finding, Skipped
 from ops.checks.subject import Subject
+from ops.processes import runs
 
 
 def _pending(subject: Subject) -> list[Finding]:
@@ -80,13 +80,7 @@ def _alive(holder: Mapping[str, Any]) -> bool | None:
     pid = holder.get("pid")
     if holder.get("hostname") != socket.gethostname() or not isinstance(pid, int):
         return None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return runs(pid)
 
 
 CHECKS: Final = (

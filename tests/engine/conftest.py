@@ -11,6 +11,7 @@ import pytest
 from ops.engine import EngineUnavailable, find
 from ops.stack_files import ROOT, STACK_FILES
 from sandbox import Result, Sandbox, SandboxError
+from tests.engine import guide
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -72,6 +73,31 @@ def applied_box_of(
     yield open_box
     for box in opened:
         box.close()
+
+
+@pytest.fixture(scope="module")
+def open_stack() -> Callable[[Path], Sandbox]:
+    """Opens the guide's stack in a directory; a module whose stack has more to it has its own."""
+    return guide.sandbox
+
+
+@pytest.fixture(scope="module")
+def applied(
+    open_stack: Callable[[Path], Sandbox], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The directory of the guide's stack, which is up: to be copied, never changed."""
+    directory = tmp_path_factory.mktemp("applied") / "box"
+    with open_stack(directory) as box:
+        box.up()
+    return directory
+
+
+@pytest.fixture
+def box(open_stack: Callable[[Path], Sandbox], applied: Path, tmp_path: Path) -> Iterator[Sandbox]:
+    """The guide's stack, which is up, for one test."""
+    shutil.copytree(applied, tmp_path / "box", symlinks=True)
+    with open_stack(tmp_path / "box") as opened:
+        yield opened
 
 
 class Objects(Sandbox):

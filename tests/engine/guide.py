@@ -1,9 +1,11 @@
-"""The commands of docs/operations.md, as they stand there."""
+"""The commands of docs/operations.md, as they stand there, and the stack that they are run on."""
 
 import re
+from pathlib import Path
 from typing import Final
 
-from ops.stack_files import ROOT
+from ops.stack_files import ROOT, STACK_FILES
+from sandbox import Sandbox
 
 PAGE: Final = ROOT / "docs" / "operations.md"
 STACK: Final = "staging"
@@ -17,6 +19,13 @@ def procedures() -> dict[str, str]:
     names = [name for _, name, _ in found]
     assert len(names) == len(set(names)), names
     return {name: _without(margin, text) for margin, name, text in found}
+
+
+def sandbox(directory: Path, parallel: int | None = None) -> Sandbox:
+    """The dev stack under the name that the page's examples have."""
+    box = Sandbox(ROOT, STACK, directory, stack_file=STACK_FILES["dev"], parallel=parallel)
+    box.set_config("tracing:environment", "dev")
+    return box
 
 
 def commands(name: str) -> list[str]:

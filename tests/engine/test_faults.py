@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import grpc
 import pytest
 
-from ops.stack_files import ROOT, STACK_FILES
 from sandbox import Sandbox, SandboxError
 from sandbox.shell import Shell
 from tests.engine import guide
@@ -45,10 +44,7 @@ CASES = [
 
 @pytest.fixture
 def box(tmp_path: Path):
-    with Sandbox(
-        ROOT, guide.STACK, tmp_path / "box", stack_file=STACK_FILES["dev"], parallel=1
-    ) as opened:
-        opened.set_config("tracing:environment", "dev")
+    with guide.sandbox(tmp_path / "box", parallel=1) as opened:
         yield opened
 
 

@@ -3,11 +3,11 @@
 import base64
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ops.stack_files import ROOT, STACK_FILES
 from sandbox import Sandbox
 from sandbox.shell import Shell
 from tests.engine import guide
@@ -17,27 +17,16 @@ ELSEWHERE = {"recover", "recover-destroy", "adopt", "damaged"}
 """Procedures that other modules of this directory run."""
 
 
-def sandbox(directory: Path) -> Sandbox:
-    box = Sandbox(ROOT, guide.STACK, directory, stack_file=STACK_FILES["dev"])
-    box.set_config("tracing:environment", "dev")
+def with_grafana(directory: Path) -> Sandbox:
+    box = guide.sandbox(directory)
     box.set_config("tracing:grafana", {"url": "https://grafana.example.com"})
     box.set_config("tracing:grafanaAuth", "first-token", secret=True)
     return box
 
 
 @pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("applied") / "box"
-    with sandbox(directory) as box:
-        box.up()
-    return directory
-
-
-@pytest.fixture
-def box(applied: Path, tmp_path: Path):
-    shutil.copytree(applied, tmp_path / "box", symlinks=True)
-    with sandbox(tmp_path / "box") as opened:
-        yield opened
+def open_stack() -> Callable[[Path], Sandbox]:
+    return with_grafana
 
 
 def run(box: Sandbox, name: str, before: str = "") -> str:

@@ -3,11 +3,11 @@
 import base64
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ops.stack_files import ROOT, STACK_FILES
 from sandbox import Sandbox, SandboxError
 from sandbox.shell import Shell
 from tests.engine import guide
@@ -25,24 +25,16 @@ CASES = [
 ]
 
 
-def sandbox(directory: Path) -> Sandbox:
-    """The dev stack under the name that the guide's examples have, one operation at a time."""
-    box = Sandbox(ROOT, guide.STACK, directory, stack_file=STACK_FILES["dev"], parallel=1)
-    box.set_config("tracing:environment", "dev")
-    return box
-
-
 @pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a stack that is up."""
-    directory = tmp_path_factory.mktemp("applied") / "box"
-    with sandbox(directory) as box:
-        box.up()
-    return directory
+def open_stack() -> Callable[[Path], Sandbox]:
+    """One operation at a time: the operations that are killed are counted."""
+    return partial(guide.sandbox, parallel=1)
 
 
 @pytest.fixture
-def box_for(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Sandbox]]:
+def box_for(
+    open_stack: Callable[[Path], Sandbox], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], Sandbox]]:
     """A sandbox in which one of the updates comes next."""
     opened: list[Sandbox] = []
 
@@ -50,7 +42,7 @@ def box_for(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable
         directory = tmp_path / "box"
         if update != "up":
             shutil.copytree(request.getfixturevalue("applied"), directory, symlinks=True)
-        opened.append(box := sandbox(directory))
+        opened.append(box := open_stack(directory))
         if update == "rotation":
             box.set_config("tracing:objectStore.keyVersion", 2)
         return box

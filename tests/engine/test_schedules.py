@@ -3,12 +3,13 @@
 import contextlib
 import random
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import grpc
 import pytest
 
-from ops.stack_files import ROOT, STACK_FILES
 from sandbox import Sandbox, SandboxError
 from sandbox.shell import Shell
 from tests.engine import guide
@@ -34,18 +35,10 @@ SETTINGS = {
 }
 
 
-def sandbox(directory: Path, parallel: int) -> Sandbox:
-    box = Sandbox(ROOT, guide.STACK, directory, stack_file=STACK_FILES["dev"], parallel=parallel)
-    box.set_config("tracing:environment", "dev")
-    return box
-
-
 @pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("applied") / "box"
-    with sandbox(directory, 1) as box:
-        box.up()
-    return directory
+def open_stack() -> Callable[[Path], Sandbox]:
+    """One operation at a time: each schedule begins with the same state."""
+    return partial(guide.sandbox, parallel=1)
 
 
 def add_faults(box: Sandbox, rng: random.Random) -> None:
@@ -89,7 +82,7 @@ def test_a_random_schedule_of_faults_ends_in_a_whole_stack(
     directory = tmp_path / "box"
     if rng.random() < 0.7:
         shutil.copytree(request.getfixturevalue("applied"), directory, symlinks=True)
-    with sandbox(directory, parallel=rng.choice((1, 4))) as box:
+    with guide.sandbox(directory, parallel=rng.choice((1, 4))) as box:
         shell = Shell(box)
         for _ in range(STEPS):
             add_faults(box, rng)

@@ -1,7 +1,6 @@
 """The state file is damaged, or two want to write it at once: refused, and mended by the guide."""
 
 import random
-import shutil
 import subprocess
 import sys
 import threading
@@ -9,34 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ops.stack_files import ROOT, STACK_FILES
 from sandbox import Sandbox, SandboxError
 from sandbox.shell import Shell
 from tests.engine import guide
 from tests.engine.whole import assert_whole, full_run
 
 SEEDS = range(1, 26) if full_run() else range(1, 3)
-
-
-def sandbox(directory: Path) -> Sandbox:
-    box = Sandbox(ROOT, guide.STACK, directory, stack_file=STACK_FILES["dev"])
-    box.set_config("tracing:environment", "dev")
-    return box
-
-
-@pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("applied") / "box"
-    with sandbox(directory) as box:
-        box.up()
-    return directory
-
-
-@pytest.fixture
-def box(applied: Path, tmp_path: Path):
-    shutil.copytree(applied, tmp_path / "box", symlinks=True)
-    with sandbox(tmp_path / "box") as opened:
-        yield opened
 
 
 def cut_off(content: bytes, rng: random.Random) -> bytes:

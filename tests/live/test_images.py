@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ops.images import STRIMZI_KAFKA, images
-from ops.registrations import RELEASE
+from ops.images import STRIMZI_KAFKA, Image, images, images_of
+from ops.registrations import RELEASE, Recorded, record
 from ops.stack_files import STACK_FILES, recorded
 
 KUBERNETES = "1.36.2"
@@ -44,11 +44,33 @@ def containers(value: Any) -> Iterator[str]:
 def test_the_images_listed_for_a_release_are_those_of_its_pods(
     charts: Path, tmp_path: Path, stack: str
 ) -> None:
-    listed = images(stack, STACK_FILES[stack]).listed
-    for resource in recorded(stack).resources:
+    assert_rendered(recorded(stack), images(stack, STACK_FILES[stack]).listed, charts, tmp_path)
+
+
+@pytest.mark.parametrize("profile", ["monolithic", "distributed-2", "distributed-3"])
+def test_images_that_the_stack_file_names_are_those_of_its_pods(
+    charts: Path, tmp_path: Path, profile: str
+) -> None:
+    # A tag that Traefik's chart takes for a version.
+    named = "registry.example.com/{}:v3.7.11@sha256:" + "0123456789abcdef" * 4
+    tempo: dict[str, Any] = {"profile": profile, "image": named.format("tempo")}
+    if profile != "monolithic":
+        tempo["memcachedImage"] = named.format("memcached")
+        tempo["gateway"] = {"image": named.format("nginx")}
+    settings = {"tempo": tempo, "traefik": {"image": named.format("traefik")}}
+    if profile == "distributed-3":
+        tempo["acknowledgeNoDowngrade"] = True
+        settings["kafka"] = {"operator": "existing", "brokers": {"replicas": 1}}
+    run = record("dev", {f"tracing:{key}": value for key, value in settings.items()}, {})
+    assert_rendered(run, images_of(run).listed, charts, tmp_path)
+
+
+def assert_rendered(run: Recorded, listed: tuple[Image, ...], charts: Path, scratch: Path) -> None:
+    """Each release has the images that are listed for it, and no others."""
+    for resource in run.resources:
         if resource.type != RELEASE:
             continue
-        text = rendered(resource.inputs, charts, tmp_path)
+        text = rendered(resource.inputs, charts, scratch)
         found = {image for document in yaml.safe_load_all(text) for image in containers(document)}
         expected = {image.reference for image in listed if resource.name in image.used_by}
         assert found == expected, resource.name

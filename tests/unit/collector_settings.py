@@ -1,10 +1,15 @@
-"""Settings of a collector that are accepted, any of them."""
+"""Settings of a collector that are accepted: some with a name, and any of them."""
 
 from typing import Any, get_args
 
 from hypothesis import strategies as st
 
 from config.collector import CollectorReceiver
+
+WRITE = {"remoteWriteUrl": "http://prometheus:9090/api/v1/write"}
+ERRORS = [{"type": "errors"}]
+TAIL: dict[str, Any] = {"type": "tail", "tracesPerSecond": 100, "policies": ERRORS}
+SCALED = {"resources": {"cpu": "1"}, "autoscaling": {"maxReplicas": 4}}
 
 NAMES = st.text(alphabet="abcdefghij", min_size=1, max_size=8)
 RATES = st.one_of(st.sampled_from([0.0, 0.29, 1.0]), st.floats(0, 1).map(lambda r: round(r, 4)))

@@ -3,7 +3,6 @@
 import hashlib
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -12,8 +11,6 @@ import charts
 from ops import bundle
 from ops.commands import main
 from ops.plugins import plugins
-from ops.rendered_images import images, qualified
-from ops.rendering import Release, Rendering
 from tests.unit.chart_archives import digests_of, write_archive
 from tests.unit.stacks import DEV, PROD, Stacks, stacks
 
@@ -201,57 +198,19 @@ def test_a_directory_that_is_not_there_is_refused(
     assert "--charts: there is no directory" in capsys.readouterr().err
 
 
-def pod(*containers: dict[str, Any]) -> dict[str, Any]:
-    return {"spec": {"template": {"spec": {"containers": list(containers)}}}}
+def test_images_that_are_not_known_are_said_with_the_way_to_find_them(
+    site: Path, stacks: Stacks, tmp_path: Path, capsys: Capture
+) -> None:
+    assert packed(tmp_path / "out", site) == 0
+    assert "without the images" not in capsys.readouterr().out
+    made = content(tmp_path / "out")
+    assert "lacks the images" not in made["tracing-bundle/README.md"].decode()
+    listed = made["tracing-bundle/images.txt"].decode().splitlines()
+    assert "docker.io/grafana/tempo:2.10.7" in listed
 
-
-def rendered(values: dict[str, Any], objects: list[dict[str, Any]] | None) -> Rendering:
-    release = Release(
-        component="tempo",
-        name="tempo",
-        namespace="tempo",
-        chart=charts.TEMPO,
-        values=values,
-        objects=objects,
-    )
-    own = pod({"name": "minio", "image": "docker.io/pgsty/minio:1@sha256:" + "a" * 64})
-    return Rendering(stack="dev", files={}, releases=[release], objects=[own])
-
-
-def test_images_are_those_of_the_manifests_where_there_are_some() -> None:
-    values = {"image": {"repository": "not/asked", "tag": "1"}}
-    operator = {"name": "STRIMZI_KAFKA_IMAGES", "value": "4.2.0=quay.io/strimzi/kafka:1.2.0\n"}
-    run = rendered(values, [pod({"name": "a", "image": "grafana/tempo:2", "env": [operator]})])
-    assert images(run) == [
-        "docker.io/grafana/tempo:2",
-        "docker.io/pgsty/minio:1@sha256:" + "a" * 64,
-        "quay.io/strimzi/kafka:1.2.0",
-    ]
-
-
-def test_images_are_those_of_the_values_otherwise() -> None:
-    digest = "sha256:" + "b" * 64
-    values = {
-        "image": {"repository": "otel/collector", "registry": "quay.io", "tag": "1"},
-        "other": {"image": {"repository": "docker.io/a/b", "digest": digest}},
-        "unnamed": {"image": {"repository": "of-the-chart"}},
-    }
-    assert images(rendered(values, None)) == [
-        f"docker.io/a/b@{digest}",
-        "docker.io/pgsty/minio:1@sha256:" + "a" * 64,
-        "quay.io/otel/collector:1",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("image", "whole"),
-    [
-        ("nginx:1", "docker.io/library/nginx:1"),
-        ("grafana/tempo:2", "docker.io/grafana/tempo:2"),
-        ("quay.io/a/b:1", "quay.io/a/b:1"),
-        ("registry:5000/a:1", "registry:5000/a:1"),
-        ("localhost/a:1", "localhost/a:1"),
-    ],
-)
-def test_an_image_is_named_with_its_registry(image: str, whole: str) -> None:
-    assert qualified(image) == whole
+    stacks.write(prod=stacks.text("prod") + "  tracing:harness: {install: release}\n")
+    assert packed(tmp_path / "out", site, "--incomplete") == 0
+    said = "harness-release: helm template harness --repo"
+    assert f"without the images of {said}" in capsys.readouterr().out
+    page = content(tmp_path / "out")["tracing-bundle/README.md"].decode()
+    assert f"- {said.replace(': ', ': `')}" in page

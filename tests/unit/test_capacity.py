@@ -12,18 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from config.capacity import (
-    INGEST_MAX,
-    MONOLITHIC_MAX,
-    QUERIES_MAX,
-    Demand,
-    DemandError,
-    Plan,
-    Profile,
-    Workload,
-    plan,
-    rules,
-)
+from config.capacity import MONOLITHIC_MAX, Plan, Profile, Workload, plan, rules
+from config.demand import INGEST_MAX, QUERIES_MAX, Demand, DemandError
 from config.kinds import Quantity, Replicas, Size, quantity
 from ops.commands import main
 

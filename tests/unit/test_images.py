@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 import charts
+from ops.chart_images import CHART_IMAGES
 from ops.chart_lock import load
 from ops.commands import main
-from ops.images import CHART_IMAGES, Image, images
+from ops.images import Image, images, images_of, qualified
+from ops.registrations import RELEASE, Recorded, Registration
 from ops.stack_files import STACK_FILES
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -50,7 +53,7 @@ def test_every_pinned_chart_but_harness_has_its_images_and_none_is_of_another_ve
 def test_the_image_of_a_charts_own_program_is_of_the_version_that_the_chart_is_for() -> None:
     for chart in charts.PINS:
         [own, *_] = CHART_IMAGES.get(f"{chart.name}-{chart.version}") or (None,)
-        if own is not None:
+        if own is not None and own.reference is not None:
             version = load(chart.name, chart.version).app_version
             assert own.reference.endswith(f":{version}"), chart
 
@@ -78,6 +81,82 @@ def test_a_pinned_digest_is_listed(tmp_path: Path) -> None:
         used_by=("collector-release",),
     )
     assert found["registry.example.com/minio"].reference == f"registry.example.com/minio@{DIGEST}"
+
+
+def test_an_image_of_a_chart_that_the_stack_file_names_is_listed_in_its_place(
+    tmp_path: Path,
+) -> None:
+    mine = "registry.example.com/{}:1.0@" + DIGEST
+    tempo = {
+        "image": mine.format("tempo"),
+        "memcachedImage": mine.format("memcached"),
+        "gateway": {"image": mine.format("nginx")},
+    }
+    settings = {"tracing:tempo": tempo, "tracing:traefik": {"image": mine.format("traefik")}}
+    file = stack_file(tmp_path, yaml.safe_dump({"config": settings}))
+    listed = {(image.reference, image.used_by) for image in images("dev", file).listed}
+    assert {image for image in listed if "minio" not in image[0]} == {
+        (mine.format("tempo"), ("tempo-release",)),
+        (mine.format("memcached"), ("tempo-release",)),
+        (mine.format("nginx"), ("tempo-release",)),
+        (mine.format("traefik"), ("traefik-release",)),
+    }
+    one_process = f"{{profile: monolithic, image: '{mine.format('tempo')}'}}"
+    file = stack_file(tmp_path, f"config: {{tracing:tempo: {one_process}}}")
+    names = [image.reference for image in images("dev", file).listed if "tempo" in image.name]
+    assert names == [mine.format("tempo")]
+
+
+def pod(*containers: dict[str, Any]) -> dict[str, Any]:
+    return {"spec": {"template": {"spec": {"containers": list(containers)}}}}
+
+
+def registered(type: str, name: str, inputs: dict[str, Any]) -> Registration:
+    return Registration(
+        type=type, name=name, parent="", inputs=inputs, depends_on=frozenset(), protect=False
+    )
+
+
+def test_the_images_of_a_release_that_was_rendered_are_those_of_its_manifests() -> None:
+    minio = "docker.io/pgsty/minio:1@" + DIGEST
+    chart = {"chart": "tempo", "version": charts.TEMPO.version, "values": {}}
+    run = Recorded(
+        resources=(
+            registered(RELEASE, "tempo-release", chart),
+            registered("kubernetes:apps/v1:Deployment", "own", pod({"name": "a", "image": minio})),
+        ),
+        outputs={},
+        component_outputs={},
+    )
+    by_version = [image.name for image in images_of(run).listed]
+    assert by_version == ["docker.io/grafana/tempo", "docker.io/pgsty/minio"]
+    operator = {"name": "STRIMZI_KAFKA_IMAGES", "value": "4.2.0=quay.io/strimzi/kafka:1.2.0\n"}
+    rendered = pod({"name": "a", "image": "localhost:5000/tempo", "env": [operator]})
+    listed = images_of(run, {"tempo-release": [rendered]}).listed
+    assert [(image.reference, image.used_by) for image in listed] == [
+        (minio, ("own",)),
+        ("localhost:5000/tempo", ("tempo-release",)),
+        ("quay.io/strimzi/kafka:1.2.0", ("tempo-release",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "whole"),
+    [
+        ("nginx:1", "docker.io/library/nginx:1"),
+        ("grafana/tempo:2", "docker.io/grafana/tempo:2"),
+        ("quay.io/a/b:1", "quay.io/a/b:1"),
+        ("registry:5000/a:1", "registry:5000/a:1"),
+        ("localhost/a:1", "localhost/a:1"),
+    ],
+)
+def test_an_image_is_named_with_its_registry(image: str, whole: str) -> None:
+    assert qualified(image) == whole
+
+
+def test_an_image_of_the_stack_file_is_named_with_its_registry(tmp_path: Path) -> None:
+    file = stack_file(tmp_path, "config: {tracing:collector: {image: 'mirror/otelcol:1.0'}}")
+    assert "docker.io/mirror/otelcol" in {image.name for image in images("dev", file).listed}
 
 
 def test_images_that_are_not_known_are_said_with_the_way_to_find_them(tmp_path: Path) -> None:

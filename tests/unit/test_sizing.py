@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 import config
-from config.capacity import Demand, plan
+from config.capacity import plan
+from config.demand import Demand
 from config.object_store import MinioConfig
 from config.tempo import Distributed2Config, Distributed3Config, MonolithicConfig
 from ops.registrations import record
