@@ -117,7 +117,8 @@ PARTS: Final[Mapping[str, Part]] = {
         about=(
             "Each schedule, from its seed: three of up, refresh, destroy and a changed setting, "
             "with up to three faults in each, kills and lost answers among them, on the dev stack "
-            "in the sandbox. Then the two commands for a killed update converge."
+            "in the sandbox. Then the two commands for a killed update converge; where they end in "
+            "`already exists`, the two that the guide has for that."
         ),
         tests="tests/engine/test_schedules.py",
         counted={

@@ -26,6 +26,7 @@ NAME = "state-file"
 HELP = "check the file that keeps a stack's state, where it is a file; --restore puts a backup back"
 
 _ATTRIBUTES: Final = ".attrs"
+_BACKUP: Final = ".bak"
 _DAMAGED: Final = ".damaged"
 
 
@@ -60,20 +61,46 @@ def damage(file: Path) -> str | None:
         (checkpoint.get("latest") or {}).get("resources")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         return f"it is no state: {error}"
-    written = _digest(file.with_name(file.name + _ATTRIBUTES))
-    if written and base64.b64decode(written) != hashlib.md5(content).digest():
-        return "it is not what was written last: its digest is another"
-    return None
+    digest = _digest(file)
+    if digest in (None, _md5(content)) or _is_before_last_write(file, content):
+        return None
+    return "it is not what was written last: its digest is another"
 
 
-def _digest(attributes: Path) -> str | None:
+def mend_digest(file: Path) -> bool:
+    """Take away the digest that a killed engine left beside a whole state; whether there was one.
+
+    The backend writes it first and the state afterwards. One that is cut off keeps the engine from
+    reading the state ("failed to load checkpoint: EOF"); one whose state was never put in its place
+    would be taken for damage by the next command.
+    """
+    attributes = _beside(file)
+    if not attributes.is_file() or _digest(file) == _md5(file.read_bytes()):
+        return False
+    attributes.unlink()
+    return True
+
+
+def _beside(file: Path) -> Path:
+    return file.with_name(file.name + _ATTRIBUTES)
+
+
+def _md5(content: bytes) -> str:
+    return base64.b64encode(hashlib.md5(content).digest()).decode()
+
+
+def _digest(file: Path) -> str | None:
     """The digest that the backend wrote beside a state; `None` where it did not come to it."""
     try:
-        return json.loads(attributes.read_bytes()).get("md5")
+        return json.loads(_beside(file).read_bytes()).get("md5")
     except (OSError, ValueError):
-        # An engine that is killed while it writes it leaves it empty; the state is whole all the
-        # same, as it is put in place afterwards.
         return None
+
+
+def _is_before_last_write(file: Path, content: bytes) -> bool:
+    """Whether a state is the one that the engine copied before the last write, which never came."""
+    backup = file.with_name(file.name + _BACKUP)
+    return backup.is_file() and backup.read_bytes() == content
 
 
 def restore(stack: str, file: Path) -> Path:
@@ -82,7 +109,7 @@ def restore(stack: str, file: Path) -> Path:
     The engine keeps the one before the last write, and one of each update that ended.
     """
     history = file.parents[2] / "history" / _project()["name"] / stack
-    kept = [file.with_name(file.name + ".bak"), *history.glob("*.checkpoint.json")]
+    kept = [file.with_name(file.name + _BACKUP), *history.glob("*.checkpoint.json")]
     found = [backup for backup in kept if backup.is_file() and damage(backup) is None]
     if not found:
         raise UserError(
@@ -93,7 +120,7 @@ def restore(stack: str, file: Path) -> Path:
     newest = max(found, key=lambda backup: backup.stat().st_mtime_ns)
     file.replace(file.with_name(file.name + _DAMAGED))
     # Of other content than this file had: it would be refused for the old digest.
-    file.with_name(file.name + _ATTRIBUTES).unlink(missing_ok=True)
+    _beside(file).unlink(missing_ok=True)
     shutil.copyfile(newest, file)
     return newest
 
@@ -111,10 +138,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Check, and restore if that is asked for and needed."""
+    """Check, mend what is beside a whole state, and restore if that is asked for and needed."""
     stack, file = arguments.stack, state_file(arguments.stack)
     wrong = None if file is None else damage(file)
     if file is None or wrong is None:
+        if file is not None and mend_digest(file):
+            print(f"an update of {stack} was killed while it wrote the state, which is whole")
         if arguments.restore:
             print(f"the state of {stack} is whole; nothing was restored")
         return

@@ -52,6 +52,24 @@ def test_a_damaged_state_is_refused_and_the_backup_restores_it(box, damaged, see
     assert_whole(box)
 
 
+def cut_digest_off(file: Path) -> None:
+    """What is left of an engine that is killed while it writes the digest."""
+    file.with_name(file.name + ".attrs").write_bytes(b"")
+
+
+def leave_state_behind(file: Path) -> None:
+    """What is left of one that is killed between the digest and the state."""
+    file.write_bytes(file.with_name(file.name + ".bak").read_bytes())
+
+
+@pytest.mark.parametrize("killed", [cut_digest_off, leave_state_behind])
+def test_a_write_of_the_state_that_was_cut_short_is_mended_by_the_two_commands(box, killed) -> None:
+    killed(state_file(box))
+    said = Shell(box).run("\n".join(guide.commands("recover")), hurry=True)
+    assert "was killed while it wrote the state, which is whole" in said
+    assert_whole(box)
+
+
 def test_a_whole_state_is_not_restored(box) -> None:
     content = state_file(box).read_bytes()
     said = Shell(box).run(guide.commands("damaged")[0])

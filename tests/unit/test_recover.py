@@ -223,6 +223,22 @@ def test_a_digest_that_was_not_written_to_its_end_is_no_damage(
     if beside is not None:
         (tmp_path / "dev.json.attrs").write_text(beside, encoding="utf-8")
     assert state_file.damage(file) is None
+    assert state_file.mend_digest(file) == (beside is not None)
+    assert not (tmp_path / "dev.json.attrs").exists()
     other = base64.b64encode(hashlib.md5(b"other").digest()).decode()
     (tmp_path / "dev.json.attrs").write_text(json.dumps({"md5": other}), encoding="utf-8")
     assert state_file.damage(file) is not None
+
+
+def test_a_state_that_the_last_write_never_replaced_is_no_damage(tmp_path: Path) -> None:
+    file, beside = tmp_path / "dev.json", tmp_path / "dev.json.attrs"
+    file.write_text('{"checkpoint": {"latest": {"resources": []}}}', encoding="utf-8")
+    (tmp_path / "dev.json.bak").write_bytes(file.read_bytes())
+    other = base64.b64encode(hashlib.md5(b"the next state").digest()).decode()
+    beside.write_text(json.dumps({"md5": other}), encoding="utf-8")
+    assert state_file.damage(file) is None
+    assert state_file.mend_digest(file)
+    own = base64.b64encode(hashlib.md5(file.read_bytes()).digest()).decode()
+    beside.write_text(json.dumps({"md5": own}), encoding="utf-8")
+    assert not state_file.mend_digest(file)
+    assert beside.exists()
