@@ -72,6 +72,20 @@ SECRET_MARK: Final = "4dabf18193072939515e22adb298388d"
 """Key by which the engine's wire format marks special values, secrets among them."""
 
 
+def clear(value: Any) -> Any:
+    """A value without the engine's marks of secrets: what is beneath is a placeholder here."""
+    match value:
+        case dict() if SECRET_MARK in value:
+            # On the wire it stands beside the mark, in an output as the mark's own value.
+            return clear(value["value"] if "value" in value else value[SECRET_MARK])
+        case dict():
+            return {key: clear(item) for key, item in value.items()}
+        case list():
+            return [clear(item) for item in value]
+        case _:
+            return value
+
+
 class _Monitor(mocks.MockMonitor):
     """Keeps the requests themselves: mocks are told neither parent nor dependencies."""
 

@@ -16,7 +16,7 @@ from config.load import PREFIX
 from config.secrets import SECRET_KEYS
 from ops import UserError, helm
 from ops.helm import Archives, Helm
-from ops.registrations import RELEASE, SECRET_MARK, Recorded, Registration, record
+from ops.registrations import RELEASE, Recorded, Registration, clear, record
 from ops.stack_document import StackDocument
 from ops.stack_files import placeholders
 
@@ -87,13 +87,13 @@ def rendering(document: StackDocument, archives: Archives, *, found: Helm | None
             for name, text in _release_files(release, archives):
                 files[f"{component}/releases/{release.name}/{name}"] = text
         elif resource.type.startswith(KUBERNETES):
-            files[f"{component}/manifests/{resource.name}.yaml"] = dumped(_clear(resource.inputs))
+            files[f"{component}/manifests/{resource.name}.yaml"] = dumped(clear(resource.inputs))
         elif not resource.type.startswith((_COMPONENT, _PROVIDER, _GENERATED)):
             entry = {"type": resource.type, "name": resource.name}
             files[f"{component}/other/{resource.name}.yaml"] = dumped(
-                entry | {"inputs": _clear(resource.inputs)}
+                entry | {"inputs": clear(resource.inputs)}
             )
-    outputs = {name: _clear(value) for name, value in run.outputs.items()}
+    outputs = {name: clear(value) for name, value in run.outputs.items()}
     for name, value in outputs.items():
         if name.endswith("Values") and value is not None:
             files[f"{name.removesuffix('Values')}/values.yaml"] = value
@@ -168,20 +168,6 @@ def _components(run: Recorded) -> dict[str, str]:
     return {name: outermost(name) for name in parents}
 
 
-def _clear(value: Any) -> Any:
-    """A value without the engine's marks of secrets: what is beneath is a placeholder here."""
-    match value:
-        case dict() if SECRET_MARK in value:
-            inner = value["value"] if "value" in value else value[SECRET_MARK]
-            return _clear(inner)
-        case dict():
-            return {key: _clear(item) for key, item in value.items()}
-        case list():
-            return [_clear(item) for item in value]
-        case _:
-            return value
-
-
 def _release(
     resource: Registration,
     component: str,
@@ -189,7 +175,7 @@ def _release(
     archives: Archives,
     found: Helm | None,
 ) -> Release:
-    inputs = _clear(resource.inputs)
+    inputs = clear(resource.inputs)
     chart = next(chart for chart in used.values() if chart.name == inputs["chart"])
     archive = None if found is None else archives.find(chart)
     objects = None

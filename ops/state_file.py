@@ -75,8 +75,15 @@ def mend_digest(file: Path) -> bool:
     would be taken for damage by the next command.
     """
     attributes = _beside(file)
-    if not attributes.is_file() or _digest(file) == _md5(file.read_bytes()):
+    if not attributes.is_file():
         return False
+    try:
+        digest = json.loads(attributes.read_bytes()).get("md5")
+    except ValueError:
+        pass
+    else:
+        if digest in (None, _md5(file.read_bytes())):
+            return False
     attributes.unlink()
     return True
 

@@ -7,7 +7,6 @@ import secrets
 import socket
 import ssl
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,20 +18,17 @@ from cryptography import x509
 from ops.hops.http import session
 from ops.hops.reach import Way
 from ops.stack_files import settings as settings_of
-from sandbox import Sandbox
+from tests.live import platform
 from tests.live.cluster import Cluster
 from tests.live.figures import Figures
 from tests.live.needs import STACK as SMALL
-from tests.live.needs import Needs, free_port
-from tests.live.platform import Platform
+from tests.live.needs import Needs
+from tests.live.platform import CA_FILE, Platform, small_store
 from tests.live.project import Project
-from tests.live.store import forwarded
 from tests.live.traces import export_request, send_grpc_tls
 
 SERVERS: Final = {"Tempo": "tempoUrl", "the collector": "otlpGrpcEndpoint"}
 """Those that have a certificate and are known outside: the outputs with their addresses."""
-
-_CA_FILE: Final = "cluster-ca.pem"
 
 
 @contextlib.contextmanager
@@ -75,42 +71,27 @@ def applied(
     stack: str,
     changes: dict[str, Any],
 ) -> Iterator[Platform]:
-    """The stack, applied in a namespace called like the issuer and others beside it; whatever comes
-    of it, nothing stays behind. `changes` has other values for whole sections."""
-    small = settings_of(SMALL)
+    """The stack, applied in namespaces called like the issuer; whatever comes of it, nothing stays
+    behind. `changes` has other values for whole sections."""
     own = {
         # Not dev, in which a hop may be open without a word.
         "environment": "staging",
         "deleteData": True,
-        "tls": {"caFile": _CA_FILE, "issuer": {"name": issuer, "kind": "ClusterIssuer"}},
-        "objectStore": {
-            "namespace": f"{issuer}-store",
-            "volumeSize": "1Gi",
-            "tls": {},
-            "admin": {"portForward": {"localPort": free_port()}},
-        },
+        "tls": {"caFile": CA_FILE, "issuer": {"name": issuer, "kind": "ClusterIssuer"}},
+        "objectStore": {**small_store(f"{issuer}-store"), "tls": {}},
         "collector": {"namespace": f"{issuer}-collector", "tls": {}},
-        "traefik": {**(small["tracing:traefik"] or {}), "namespace": f"{issuer}-traefik"},
+        "traefik": settings_of(SMALL)["tracing:traefik"] | {"namespace": f"{issuer}-traefik"},
     }
-    settings = needs.settings(SMALL, own | changes)
-    project = Project(needs, stack, settings, directory, figures.add)
-    authority.cert_pem.write_to_path(ca_file(project))
-    cluster = Cluster(needs.context)
-    with Sandbox(project.directory, stack) as box:
-        for namespace in project.settings.kubernetes.existing_namespaces:
-            box.cloud.add_namespace(namespace)
-        reach = partial(forwarded, cluster, project.settings, ca_file(project), 0)
-        platform = Platform(project, cluster, box, reach)
-        try:
-            platform.apply()
-            yield platform
-        finally:
-            platform.clear()
+    pem = authority.cert_pem.bytes()
+    with platform.applied(
+        needs, figures, directory, SMALL, own | changes, name=stack, authority=pem
+    ) as closed:
+        yield closed
 
 
 def ca_file(project: Project) -> Path:
     """The authority, as the stack has it."""
-    return project.directory / _CA_FILE
+    return project.directory / CA_FILE
 
 
 def host(closed: Platform, output: str) -> str:

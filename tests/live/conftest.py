@@ -1,11 +1,13 @@
 """What the live tier shares: its needs, or the reason to skip it, and the figures it measured."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
+from tests.live.closed import issuing
 from tests.live.figures import Figures
 from tests.live.needs import (
     Missing,
@@ -77,6 +79,13 @@ def breaker() -> Path:
 def cert_manager() -> str:
     """Where cert-manager keeps what its ClusterIssuers need; without it what asks it is skipped."""
     return find_cert_manager()
+
+
+@pytest.fixture(scope="module")
+def issuer(needs: Needs, cert_manager: str, authority: trustme.CA) -> Iterator[str]:
+    """A ClusterIssuer of the private authority; its name is good for namespaces as well."""
+    with issuing(needs, cert_manager, f"tracing-live-{secrets.token_hex(4)}", authority) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,9 @@ TRACE_SECONDS: Final = 120
 FLUSH_SECONDS: Final = 180
 GONE_SECONDS: Final = 300
 
+CA_FILE: Final = "private-ca.pem"
+"""In a project, the authority that its servers' certificates are of."""
+
 SECRET: Final = "kubernetes:core/v1:Secret"
 STACK: Final = "pulumi:pulumi:Stack"
 
@@ -208,17 +211,28 @@ class Platform:
 
 @contextlib.contextmanager
 def applied(
-    needs: Needs, figures: Figures, directory: Path, stack: str, changes: dict[str, Any]
+    needs: Needs,
+    figures: Figures,
+    directory: Path,
+    stack: str,
+    changes: dict[str, Any],
+    *,
+    name: str | None = None,
+    authority: bytes | None = None,
 ) -> Iterator[Platform]:
     """A stack with a store in the cluster, applied; whatever comes of it, nothing stays behind.
 
-    `changes` has other values for whole sections; `None` leaves one out.
+    `changes` has other values for whole sections; `None` leaves one out. `name` is another than
+    that of the settings. `authority` is a PEM, CA_FILE in the project, that the store is of.
     """
-    settings = needs.settings(stack, changes)
-    project = Project(needs, stack, settings, directory, figures.add)
+    project = Project(needs, name or stack, needs.settings(stack, changes), directory, figures.add)
+    ca_file = None
+    if authority is not None:
+        ca_file = project.directory / CA_FILE
+        ca_file.write_bytes(authority)
     cluster = Cluster(needs.context)
-    with Sandbox(project.directory, stack) as box:
-        reach = partial(forwarded, cluster, project.settings, None, 0)
+    with Sandbox(project.directory, project.stack) as box:
+        reach = partial(forwarded, cluster, project.settings, ca_file, 0)
         platform = Platform(project, cluster, box, reach)
         try:
             platform.apply()

@@ -6,15 +6,14 @@ the cluster knows the kind.
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ops.registrations import RELEASE, SECRET_MARK, Recorded, Registration, record
+from ops.registrations import RELEASE, Recorded, clear, record
 from ops.stack_files import STACK_FILES, placeholders, recorded
+from tests.live.judge import Judge, group_of
 from tests.live.needs import Needs
 
 OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -64,64 +63,18 @@ OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
 """By operator: the group of its kinds, and what has to be set for the program to make some."""
 
 
-class Judge:
-    """The API server, asked without consequences."""
-
-    def __init__(self, context: str) -> None:
-        self._kubectl = ["kubectl", f"--context={context}"]
-        listed = self._run("get", "--raw=/apis")
-        self.groups = {group["name"] for group in json.loads(listed.stdout)["groups"]} | {""}
-
-    def complaints(self, manifests: list[dict[str, Any]]) -> str:
-        """What it has against them; unknown fields as well."""
-        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-        asked = self._run(
-            *("apply", "--dry-run=server", "--validate=strict", "--filename=-"), given=given
-        )
-        return asked.stderr if asked.returncode else ""
-
-    def _run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self._kubectl, *arguments], input=given, capture_output=True, text=True, check=False
-        )
-
-
 @pytest.fixture(scope="module")
 def judge(needs: Needs) -> Judge:
     return Judge(needs.context)
 
 
-def group_of(manifest: dict[str, Any]) -> str:
-    return manifest["apiVersion"].rpartition("/")[0]
-
-
 def manifests(run: Recorded) -> list[dict[str, Any]]:
-    """The program's own objects, in a namespace that is there."""
-    found = []
-    for resource in run.resources:
-        if "apiVersion" in resource.inputs and resource.type != RELEASE:
-            found.append(placed(resource))
-    return found
-
-
-def placed(resource: Registration) -> dict[str, Any]:
-    manifest = plain(resource.inputs)
-    if manifest["kind"] != "Namespace" and "namespace" in manifest["metadata"]:
-        manifest["metadata"]["namespace"] = "default"
-    return manifest
-
-
-def plain(value: Any) -> Any:
-    """A value without the engine's marks."""
-    match value:
-        case {"value": hidden} if SECRET_MARK in value:
-            return plain(hidden)
-        case dict():
-            return {key: plain(item) for key, item in value.items()}
-        case list():
-            return [plain(item) for item in value]
-        case _:
-            return value
+    """The program's own objects."""
+    return [
+        clear(resource.inputs)
+        for resource in run.resources
+        if "apiVersion" in resource.inputs and resource.type != RELEASE
+    ]
 
 
 def kinds(documents: list[dict[str, Any]]) -> Iterator[str]:
@@ -131,7 +84,7 @@ def kinds(documents: list[dict[str, Any]]) -> Iterator[str]:
 
 @pytest.mark.parametrize("stack", STACK_FILES)
 def test_every_object_of_a_stack_is_accepted(judge: Judge, stack: str) -> None:
-    made = [each for each in manifests(recorded(stack)) if group_of(each) in judge.groups]
+    made = judge.known(manifests(recorded(stack)))
     assert "networking.k8s.io/v1/NetworkPolicy" in kinds(made)
     assert judge.complaints(made) == ""
 
@@ -139,10 +92,10 @@ def test_every_object_of_a_stack_is_accepted(judge: Judge, stack: str) -> None:
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_every_object_for_an_operator_is_accepted(judge: Judge, operator: str) -> None:
     group, settings = OPERATORS[operator]
-    if group not in judge.groups:
+    if not judge.knows(group):
         pytest.skip(f"the cluster of this run knows no {group}")
     run = record("dev", settings, placeholders(settings))
-    made = [each for each in manifests(run) if group_of(each) in judge.groups]
+    made = judge.known(manifests(run))
     assert group in {group_of(each) for each in made}
     assert judge.complaints(made) == ""
 

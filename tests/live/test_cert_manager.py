@@ -7,7 +7,6 @@ the cluster, and the name of its cluster resource namespace (TRACING_CERT_MANAGE
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections.abc import Iterator
 from typing import Final
@@ -32,17 +31,10 @@ from tests.live.platform import (
 from tests.live.waiting import until
 
 STACK: Final = "closed"
-NAMES: Final = f"tracing-live-{secrets.token_hex(4)}"
 INGESTERS: Final = 3
 """Fewer would lose traces, which only dev may."""
 RENEWED_SECONDS: Final = 480
 """The kubelet writes a changed Secret within some 90 s, the collector looks every five minutes."""
-
-
-@pytest.fixture(scope="module")
-def issuer(needs: Needs, cert_manager: str, authority: trustme.CA) -> Iterator[str]:
-    with stack.issuing(needs, cert_manager, NAMES, authority) as name:
-        yield name
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +49,7 @@ def closed(
     changes = {
         "tempo": {
             **settings_of(SMALL)["tracing:tempo"],
-            "namespace": NAMES,
+            "namespace": issuer,
             "ingester": {"replicas": INGESTERS, "replicationFactor": INGESTERS},
             "memcached": False,
             "tls": {"clientCertificates": True},

@@ -6,7 +6,6 @@ Needs cert-manager in the cluster (TRACING_CERT_MANAGER), and an image of Apache
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import Final
 
@@ -22,7 +21,6 @@ from tests.live.platform import GONE_SECONDS, PODS_SECONDS, TRACE_SECONDS, Platf
 from tests.live.waiting import until
 
 STACK: Final = "closed-tempo-3"
-NAMES: Final = f"tracing-live-{secrets.token_hex(4)}"
 LOGIN: Final = "kafka-login"
 TOPIC: Final = "traces-of-the-live-tests"
 PARTITIONS: Final = 2
@@ -31,29 +29,23 @@ BLOCK_SECONDS: Final = 900
 
 
 @pytest.fixture(scope="module")
-def kafka(needs: Needs, kafka_image: str) -> Iterator[Kafka]:
+def kafka(needs: Needs, issuer: str, kafka_image: str) -> Iterator[Kafka]:
     """A broker in Tempo's namespace, which is there before the stack, with Tempo's login."""
     cluster = Cluster(needs.context)
-    cluster.create(apiVersion="v1", kind="Namespace", metadata={"name": NAMES})
+    cluster.create(apiVersion="v1", kind="Namespace", metadata={"name": issuer})
     try:
-        broker = Kafka(cluster=cluster, namespace=NAMES, image=kafka_image)
+        broker = Kafka(cluster=cluster, namespace=issuer, image=kafka_image)
         broker.start()
         broker.make_topic(TOPIC, PARTITIONS)
         cluster.create(
             apiVersion="v1",
             kind="Secret",
-            metadata={"name": LOGIN, "namespace": NAMES},
+            metadata={"name": LOGIN, "namespace": issuer},
             stringData={"username": USER, "password": broker.password},
         )
         yield broker
     finally:
-        cluster.run("delete", "namespace", NAMES)
-
-
-@pytest.fixture(scope="module")
-def issuer(needs: Needs, cert_manager: str, authority: trustme.CA) -> Iterator[str]:
-    with stack.issuing(needs, cert_manager, NAMES, authority) as name:
-        yield name
+        cluster.run("delete", "namespace", issuer)
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +59,13 @@ def closed(
 ) -> Iterator[Platform]:
     """The stack, applied; whatever comes of it, nothing stays behind."""
     changes = {
-        "kubernetes": {"context": needs.context, "existingNamespaces": [NAMES]},
+        "kubernetes": {"context": needs.context, "existingNamespaces": [issuer]},
         "allowInsecure": {"tempo-to-kafka": "Tempo 3.0 knows no TLS to Kafka"},
         "traefik": None,
         "tempo": {
             "profile": "distributed-3",
             "acknowledgeNoDowngrade": True,
-            "namespace": NAMES,
+            "namespace": issuer,
             "memcached": False,
             "kafka": {
                 "address": kafka.address,
