@@ -35,7 +35,7 @@ class StackConfig(Section):
     delete_data: PerEnvironment[bool] = False
     """Allow what deletes traces. Without it the bucket, the volumes and their namespaces are
     protected: a destroy, a rename or a replacement of them is refused. To destroy a stack that
-    holds traces, set it, `pulumi up`, then `pulumi destroy`."""
+    holds traces, set it, `make up`, then `make destroy`."""
     adopt_existing: PerEnvironment[bool] = False
     """Take over Kubernetes objects and a bucket that are there already under the stack's names but
     not in its state, such as volumes that an earlier stack left behind. Without it they are an

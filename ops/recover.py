@@ -26,7 +26,7 @@ from typing import Any, Final
 from ops import UserError
 from ops.processes import runs
 from ops.stack_files import ROOT
-from ops.with_forwards import open_forwards
+from ops.with_forwards import has_store, open_forwards
 from port_forward import PortForwardError
 
 NAME = "recover"
@@ -260,12 +260,6 @@ class Stack:
         return done.stdout
 
 
-def _needs_store(deployment: Mapping[str, Any]) -> bool:
-    """Whether a refresh asks the object store: before it has something, it may not be there."""
-    types = [resource["type"] for resource in deployment.get("resources") or []]
-    return any(type.startswith("minio:") for type in types)
-
-
 def recover(
     name: str, confirm: Callable[[str], None], *, adopt: bool = False, forget_store: bool = False
 ) -> None:
@@ -293,7 +287,7 @@ def recover(
     try:
         with ExitStack() as held:
             # A store that is not there (any more) has nothing in it to ask for either.
-            open_forwards(file, held, destroys=not _needs_store(deployment))
+            open_forwards(file, held, store=has_store(deployment))
             stack.refresh()
     except PortForwardError as error:
         raise UserError(str(error)) from None

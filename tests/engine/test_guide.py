@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Sandbox
+from sandbox import Sandbox, SandboxError
 from sandbox.shell import Shell
 from tests.engine import guide
 from tests.engine.whole import assert_whole, existing
@@ -53,6 +53,17 @@ def test_every_procedure_of_the_guide_is_run_by_a_test() -> None:
 
 def test_a_new_key_of_the_store_is_in_use_and_the_old_user_is_gone(box) -> None:
     run(box, "rotate-store-key")
+    assert [user.id for user in box.cloud.objects("minio", "IamUser")] == ["tempo-2"]
+    assert_whole(box)
+
+
+def test_a_key_replaced_after_a_destroy_that_ended_halfway_is_the_only_one(box) -> None:
+    box.cloud.fail("delete", "StatefulSet")
+    with pytest.raises(SandboxError, match="unable to handle the request"):
+        Shell(box).run("make destroy STACK=staging", hurry=True)
+    assert box.cloud.objects("minio", "S3Bucket")
+    box.set_config("tracing:objectStore.keyVersion", 2)
+    run(box, "adopt")
     assert [user.id for user in box.cloud.objects("minio", "IamUser")] == ["tempo-2"]
     assert_whole(box)
 

@@ -1,6 +1,7 @@
 """A command that needs the store of a stack finds it, and nothing stays open behind it."""
 
 import argparse
+import json
 import os
 import signal
 import socket
@@ -40,9 +41,14 @@ def run(project: Path, stack_file: str, *command: str, destroys: bool = False) -
     )
 
 
+def provide(project: Path, command: str, script: str) -> None:
+    file = project / "bin" / command
+    file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    file.chmod(0o755)
+
+
 def provide_kubectl(project: Path, script: str) -> None:
-    (project / "bin/kubectl").write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    os.chmod(project / "bin/kubectl", 0o755)
+    provide(project, "kubectl", script)
 
 
 @pytest.fixture
@@ -68,10 +74,24 @@ def test_a_store_outside_needs_no_kubectl_and_the_commands_exit_code_is_passed_o
     assert run(project, MINIO_OUTSIDE, sys.executable, "-c", "raise SystemExit(7)") == 7
 
 
-@pytest.mark.parametrize("destroys", [False, True])
-def test_grafana_is_reached_by_a_destroy_as_well_and_the_store_is_not(
-    project: Path, port: int, destroys: bool
+STORED = {"resources": [{"type": "minio:index/iamUser:IamUser"}]}
+NOTHING_STORED = {"resources": [{"type": "kubernetes:apps/v1:StatefulSet"}]}
+
+
+@pytest.mark.parametrize(
+    ("destroys", "deployment", "store"),
+    [
+        (False, NOTHING_STORED, True),
+        (True, STORED, True),
+        (True, NOTHING_STORED, False),
+        (True, None, False),
+    ],
+)
+def test_a_destroy_reaches_grafana_and_a_store_that_has_something_of_the_stack(
+    project: Path, port: int, destroys: bool, deployment: object, store: bool
 ) -> None:
+    exported = json.dumps({"deployment": deployment})
+    provide(project, "pulumi", f"[ \"$*\" = 'stack export --stack dev' ] && echo '{exported}'")
     provide_kubectl(
         project,
         f'echo "$@" >> "{project}/called"; exec "{sys.executable}" "{kubectl.__file__}" "$@"',
@@ -88,14 +108,15 @@ def test_grafana_is_reached_by_a_destroy_as_well_and_the_store_is_not(
     called = (project / "called").read_text("utf-8").splitlines()
     grafanas = f"port-forward --namespace=monitoring --address=127.0.0.1 deployment/g {port}:80"
     assert called[-1] == grafanas
-    assert len(called) == (1 if destroys else 2)
+    assert len(called) == (2 if store else 1)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_what_kubectl_says_is_what_the_user_reads(project: Path, port: int) -> None:
     provide_kubectl(project, "echo 'error: statefulset not found' >&2; exit 1")
-    with pytest.raises(UserError, match="error: statefulset not found"):
+    said = "error: statefulset not found(.|\n)*make recover STACK=dev ARGS=--forget-store"
+    with pytest.raises(UserError, match=said):
         run(project, MINIO_IN_CLUSTER.format(port=port), sys.executable, "-c", "")
 
 
