@@ -162,7 +162,8 @@ class Collector(pulumi.ComponentResource):
                 tls=args.tls,
                 opts=child,
             )
-        if args.tls is not None and (tempo.tls or (settings.tls and tiers[1])):
+        verified = tempo.tls or (settings.tls and (tiers[1] or args.operator))
+        if args.tls is not None and verified:
             ca = ca_bundle(
                 f"{name}-ca",
                 object_name=f"{settings.release_name}-ca",

@@ -168,7 +168,8 @@ class RedactionConfig(Section):
 
 
 class ReceiverTlsConfig(ServerCertificateConfig):
-    """TLS of everything that applications send to, and of the way from tier to tier.
+    """TLS of everything that applications send to, of the way from tier to tier, and of the
+    collector's own metrics.
 
     The certificate is for the full name of each tier's Service (by default
     opentelemetry-collector.otel.svc.cluster.local and, with a second tier,
@@ -182,7 +183,8 @@ class ReceiverTlsConfig(ServerCertificateConfig):
 
 
 class CollectorTelemetryConfig(Section):
-    """What the collector tells of itself. Its metrics are always served, on port 8888."""
+    """What the collector tells of itself. Its metrics are always served, on port 8888, with
+    `tls` over TLS."""
 
     trace_sample_rate: Promoted[Ratio] = 0.0
     """Part of the collector's own work to trace, 0 to 1; its spans go to Tempo directly."""

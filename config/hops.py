@@ -22,6 +22,7 @@ class HopState:
 
 
 _TEMPO_TLS: Final = "write tracing:tempo.tls"
+_COLLECTOR_TLS: Final = "write tracing:collector.tls"
 _NEVER: Final = "it can't be"
 
 
@@ -47,7 +48,7 @@ def _traces(stack: StackConfig) -> dict[Hop, HopState]:
         hops["senders-to-tempo"] = tempo
     else:
         hops["senders-to-collector"] = HopState(
-            encrypted=stack.collector.tls is not None, remedy="write tracing:collector.tls"
+            encrypted=stack.collector.tls is not None, remedy=_COLLECTOR_TLS
         )
         hops["collector-to-tempo"] = tempo
     if isinstance(stack.tempo, DistributedConfig):
@@ -100,7 +101,7 @@ def _metrics(stack: StackConfig) -> dict[Hop, HopState]:
     hops["prometheus-to-tempo"] = HopState(encrypted=stack.tempo.tls is not None, remedy=_TEMPO_TLS)
     if stack.collector is not None:
         hops["prometheus-to-collector"] = HopState(
-            encrypted=False, remedy=f"{_NEVER}: the collector has no TLS for its own metrics"
+            encrypted=stack.collector.tls is not None, remedy=_COLLECTOR_TLS
         )
     if isinstance(stack.object_store, MinioConfig):
         hops["prometheus-to-store"] = HopState(

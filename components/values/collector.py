@@ -9,7 +9,7 @@ from config.collector_tiers import Tier, size
 from config.kinds import split_image
 from config.tenancy import TenancyConfig
 
-from ..contracts import Endpoint, PrometheusOperator
+from ..contracts import Endpoint, PrometheusOperator, service_host
 from .annotations import AUTHORITY_ANNOTATION
 from .collector_config import (
     RECEIVER_PORTS,
@@ -17,6 +17,7 @@ from .collector_config import (
     UDP_RECEIVERS,
     collector_config,
 )
+from .collector_metrics import service_monitor
 from .collector_tls import CA_PATH, CollectorTls, tls_secrets
 from .resources import compute_resources
 from .security import CONTAINER, SECCOMP, pod_security_context
@@ -75,7 +76,8 @@ def collector_values(
         # It asks nothing of the Kubernetes API.
         values["serviceAccount"] = {"automountServiceAccountToken": False}
     if operator is not None:
-        values["serviceMonitor"] = {"enabled": True, "extraLabels": dict(operator.labels)}
+        host = service_host(tier.release_name, settings.namespace)
+        values["serviceMonitor"] = service_monitor(settings, tls, operator, host)
     return values
 
 

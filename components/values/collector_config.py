@@ -10,7 +10,7 @@ exception is tail sampling, which has to wait for the rest of a trace.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from config.collector import CollectorConfig, SpanMetricsConfig
@@ -19,13 +19,12 @@ from config.tenancy import TenancyConfig
 
 from ..contracts import TENANT_HEADER, Endpoint
 from . import collector_tenants as tenants
+from .collector_metrics import metrics_readers, offered_metrics
 from .collector_sampling import literal, sampling_processor
 from .collector_tls import client_tls, server_tls, telemetry_tls
 
 HEALTH_CHECK_PORT: Final = 13133
 """The chart's probes ask this port."""
-
-METRICS_PORT: Final = 8888
 
 RECEIVER_PORTS: Final = {
     "otlpGrpc": ("otlp", 4317),
@@ -126,19 +125,20 @@ def collector_config(
     if by_tenant is not None:
         connectors |= tenants.routing(by_tenant)
         pipelines |= tenants.pipelines(by_tenant)
+    own = offered_metrics(settings)
     return {
         "extensions": {
             "health_check": {"endpoint": _listen(HEALTH_CHECK_PORT)},
             STORAGE: _storage(tier),
         },
-        "receivers": receivers,
-        "processors": processors,
-        "exporters": exporters,
+        "receivers": receivers | own.get("receivers", {}),
+        "processors": processors | own.get("processors", {}),
+        "exporters": exporters | own.get("exporters", {}),
         **({"connectors": connectors} if connectors else {}),
         "service": {
             "extensions": ["health_check", STORAGE],
             "telemetry": _telemetry(settings, tempo, tenancy),
-            "pipelines": pipelines,
+            "pipelines": pipelines | own.get("pipelines", {}),
         },
     }
 
@@ -392,7 +392,7 @@ def _telemetry(
 ) -> dict[str, Any]:
     telemetry: dict[str, Any] = {
         "logs": {"encoding": "json"},
-        "metrics": {"readers": [_METRICS_READER]},
+        "metrics": {"readers": metrics_readers(settings)},
     }
     rate = settings.telemetry.trace_sample_rate
     if rate > 0:
@@ -405,8 +405,3 @@ def _telemetry(
             "sampler": {"parent_based": {"root": {"trace_id_ratio_based": {"ratio": rate}}}},
         }
     return telemetry
-
-
-_METRICS_READER: Final[Mapping[str, Any]] = {
-    "pull": {"exporter": {"prometheus": {"host": "${env:MY_POD_IP}", "port": METRICS_PORT}}}
-}

@@ -19,7 +19,8 @@ from ..network import (
     connections,
 )
 from .collector import tier_labels
-from .collector_config import METRICS_PORT, RECEIVER_PORTS, UDP_RECEIVERS
+from .collector_config import RECEIVER_PORTS, UDP_RECEIVERS
+from .collector_metrics import METRICS_PORT
 
 CLOUD_METADATA: Final = at(Outside(cidrs=("169.254.169.254/32",)), 80)
 """Where all three clouds' machines ask who they are (their documentation, "instance metadata")."""

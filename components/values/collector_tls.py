@@ -30,15 +30,15 @@ class CollectorTls:
     client: Input[str] | None = None
     """Secret with the certificate that it shows to Tempo."""
     ca: CaBundle | None = None
-    """The authority that Tempo and the second tier are verified against; the usual ones if
-    `None`."""
+    """The authority that Tempo and the second tier are verified against, and that Prometheus
+    verifies both tiers against; the usual ones if `None`."""
 
 
 def server_tls(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
     """The `tls` of a receiver."""
     if settings.tls is None:
         return {}
-    files = _pair(TLS_PATH)
+    files = certificate_files()
     # Applications are asked for a certificate; the first tier has none to show to the second.
     if tier.is_first and settings.tls.client_ca_secret_name is not None:
         files["client_ca_file"] = f"{CLIENT_CA_PATH}/ca.crt"
@@ -56,13 +56,14 @@ def client_tls(endpoint: Endpoint, name: Input[str] | None = None) -> dict[str, 
     if endpoint.ca_certificate is not None:
         tls["ca_file"] = f"{CA_PATH}/ca.crt"
     if endpoint.client_certificate:
-        tls |= _pair(CLIENT_PATH)
+        tls |= certificate_files(CLIENT_PATH)
     if name is not None:
         tls["server_name_override"] = name
     return {"tls": tls}
 
 
-def _pair(path: str) -> dict[str, Any]:
+def certificate_files(path: str = TLS_PATH) -> dict[str, Any]:
+    """A certificate as a server or a client shows it, from where it is mounted."""
     return {
         "cert_file": f"{path}/tls.crt",
         "key_file": f"{path}/tls.key",

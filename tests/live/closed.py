@@ -7,6 +7,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ import requests
 import trustme
 from cryptography import x509
 
+from components.values.collector_metrics import METRICS_PORT
 from ops.hops.http import session
 from ops.hops.reach import Way
 from ops.stack_files import settings as settings_of
@@ -148,6 +150,17 @@ def asked(
         way = Way(url=f"https://{tempo}", server_name=host(closed, output))
         reached = session(way, ca_file(closed.project))
         return reached.request(method, f"{way.url}{path}", timeout=30)
+
+
+def collector_metrics(closed: Platform) -> str:
+    """What the collector tells of itself, over TLS."""
+    output = SERVERS["the collector"]
+    address = replace(closed.at(output), port=METRICS_PORT)
+    with closed.cluster.forwarded(address) as metrics:
+        way = Way(url=f"https://{metrics}", server_name=host(closed, output))
+        answer = session(way, ca_file(closed.project)).get(f"{way.url}/metrics", timeout=30)
+    assert answer.ok, answer.text
+    return answer.text
 
 
 def is_found(closed: Platform, trace_id: str) -> bool:

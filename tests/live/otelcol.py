@@ -32,6 +32,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     add_TraceServiceServicer_to_server,
 )
 
+from components.values.collector_metrics import OWN
 from ops.registrations import record
 from tests.live import process
 from tests.live.needs import free_port
@@ -110,12 +111,13 @@ class Pod:
     def _place(self, exports_to: list[str]) -> None:
         """Everything on this machine's loopback and in this directory."""
         config = self.configuration
+        self._place_own_metrics(config)
         for receiver, part in config["receivers"].items():
+            if receiver == f"otlp/{OWN}":
+                continue
             for protocol, server in part.get("protocols", {receiver: part}).items():
                 server["endpoint"] = self._address(protocol)
         config["extensions"]["health_check"]["endpoint"] = self._address("health")
-        [reader] = config["service"]["telemetry"]["metrics"]["readers"]
-        reader["pull"]["exporter"]["prometheus"]["port"] = self._port("metrics")
         storage = config["extensions"]["file_storage/queue"]
         storage["directory"] = storage["compaction"]["directory"] = str(self._directory / "queue")
         if "k8s_attributes" in config["processors"]:
@@ -126,6 +128,16 @@ class Pod:
             # Names that resolve to several addresses are what only a cluster's DNS has.
             resolver = {"static": {"hostnames": exports_to}}
             config["exporters"]["load_balancing"]["resolver"] = resolver
+
+    def _place_own_metrics(self, config: dict[str, Any]) -> None:
+        [reader] = config["service"]["telemetry"]["metrics"]["readers"]
+        if "pull" in reader:
+            reader["pull"]["exporter"]["prometheus"]["port"] = self._port("metrics")
+            return
+        receiver = config["receivers"][f"otlp/{OWN}"]["protocols"]["grpc"]
+        receiver["endpoint"] = self._address("own metrics")
+        reader["periodic"]["exporter"]["otlp"]["endpoint"] = f"http://{receiver['endpoint']}"
+        config["exporters"][f"prometheus/{OWN}"]["endpoint"] = self._address("metrics")
 
     def _port(self, name: str) -> int:
         self.ports[name] = free_port()

@@ -205,8 +205,7 @@ class Platform:
         if not self.stack.delete_data:
             # The way out that a user has. Not through an update: what failed once may do so again.
             self.project.run("state", "unprotect", "--all", "--yes", "--stack", self.project.stack)
-        # A bucket outside, with objects in it, must not keep the rest from going.
-        self.project.destroy("--continue-on-error")
+        self.project.clear()
 
 
 @contextlib.contextmanager

@@ -97,12 +97,25 @@ class Project:
 
     def refresh(self) -> Result:
         """Bring the state up to what exists, the way `make refresh` does."""
-        around = [sys.executable, "-m", "ops", "with-forwards", f"--stack={self.stack}", "--"]
-        return self._operate("refresh", "--yes", "--skip-preview", around=around)
+        return self._operate("refresh", "--yes", "--skip-preview", around=self._forwarding())
 
     def destroy(self, *arguments: str) -> Result:
-        """Remove everything the stack made."""
-        return self._operate("destroy", "--yes", "--skip-preview", *arguments)
+        """Remove everything the stack made, the way `make destroy` does."""
+        around = self._forwarding("--destroys")
+        return self._operate("destroy", "--yes", "--skip-preview", *arguments, around=around)
+
+    def clear(self) -> None:
+        """Remove what there is, whatever came of it: its store need not answer any more."""
+        try:
+            # A bucket outside, with objects in it, must not keep the rest from going.
+            self.destroy("--continue-on-error")
+        except AssertionError:
+            self.recover("--forget-store")
+            self.destroy("--continue-on-error")
+
+    def _forwarding(self, *arguments: str) -> list[str]:
+        command = [sys.executable, "-m", "ops", "with-forwards", f"--stack={self.stack}"]
+        return [*command, *arguments, "--"]
 
     def resources(self) -> list[dict[str, Any]]:
         """The resources in the state, secrets encrypted."""
@@ -168,10 +181,10 @@ class Project:
         assert acted, f"no such event: {engine.said}"
         return engine.said, engine.status == 0
 
-    def recover(self) -> str:
+    def recover(self, *arguments: str) -> str:
         """What docs/operations.md has before the next update, after one that was killed."""
         done = subprocess.run(
-            [sys.executable, "-m", "ops", "recover", f"--stack={self.stack}", "--yes"],
+            [sys.executable, "-m", "ops", "recover", f"--stack={self.stack}", "--yes", *arguments],
             cwd=self.directory,
             env=self._environment(),
             stdin=subprocess.DEVNULL,

@@ -101,6 +101,15 @@ def test_a_span_comes_back_over_tls_alone(closed: Platform, figures: Figures) ->
         until("the trace", TRACE_SECONDS, lambda: stack.is_found(closed, trace_id))
 
 
+def test_the_collectors_own_metrics_are_read_over_tls(closed: Platform) -> None:
+    def counted() -> bool:
+        text = stack.collector_metrics(closed)
+        lines = [x for x in text.splitlines() if x.startswith("otelcol_exporter_sent_spans")]
+        return any(float(line.rpartition(" ")[2]) for line in lines)
+
+    until("spans are counted", TRACE_SECONDS, counted)
+
+
 @pytest.mark.parametrize("output", ["otlpHttpEndpoint", "tempoUrl"])
 def test_plain_http_is_answered_by_nobody(closed: Platform, output: str) -> None:
     with closed.cluster.forwarded(closed.at(output)) as address:

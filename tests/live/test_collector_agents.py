@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from components.values.collector_config import METRICS_PORT
+from components.values.collector_metrics import METRICS_PORT
 from tests.live.figures import Figures
 from tests.live.needs import STACK, Needs
 from tests.live.platform import (

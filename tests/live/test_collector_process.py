@@ -22,6 +22,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
+from components.values.collector_metrics import OWN
 from ops.stack_files import STACK_FILES, recorded
 from tests.live.figures import Figures
 from tests.live.needs import free_port
@@ -522,8 +523,9 @@ def test_a_sender_needs_a_certificate_where_it_is_asked_for(
     (tmp_path / "tls.crt").write_bytes(certificate.cert_chain_pems[0].bytes())
     (tmp_path / "tls.key").write_bytes(certificate.private_key_pem.bytes())
     (tmp_path / "ca.crt").write_bytes(authority.cert_pem.bytes())
-    for server in configuration["receivers"]["otlp"]["protocols"].values():
-        for key in ("cert_file", "key_file", "client_ca_file"):
+    servers = configuration["receivers"]["otlp"]["protocols"]
+    for server in (*servers.values(), configuration["exporters"][f"prometheus/{OWN}"]):
+        for key in {"cert_file", "key_file", "client_ca_file"} & server["tls"].keys():
             server["tls"][key] = str(tmp_path / Path(server["tls"][key]).name)
     pod = Pod(otelcol, configuration, tmp_path / "first", [sink.address])
     make = Spans()

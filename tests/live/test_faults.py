@@ -165,7 +165,7 @@ def stack(
         yield stack
     finally:
         project.unlock()
-        project.destroy("--continue-on-error")
+        project.clear()
 
 
 def recover(stack: Standing, figures: Figures) -> None:

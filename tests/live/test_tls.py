@@ -50,6 +50,9 @@ class Platform:
     directory: Path
     collector_grpc: int
     collector_http: int
+    collector_metrics: int
+    collector_metrics_plain: int
+    """Where the same is offered as it would be without TLS, for comparison."""
     collector_name: str
     tempo_grpc: int
     tempo_http: int
@@ -113,6 +116,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         directory=directory,
         collector_grpc=free_port(),
         collector_http=free_port(),
+        collector_metrics=free_port(),
+        collector_metrics_plain=free_port(),
         collector_name=certificate_names(run, "collector-certificate")[0],
         tempo_grpc=free_port(),
         tempo_http=free_port(),
@@ -190,7 +195,14 @@ def collector_configuration(at: Platform, rendered: dict[str, Any]) -> dict[str,
     pipeline["processors"] = [name for name in pipeline["processors"] if name in processors]
     # There is no way to tell this exporter a name that is not the address's own.
     del made["service"]["telemetry"]["traces"]
-    made["service"]["telemetry"]["metrics"] = {"level": "none"}
+    own = f"127.0.0.1:{free_port()}"
+    made["receivers"]["otlp/own_metrics"]["protocols"]["grpc"]["endpoint"] = own
+    offered = made["exporters"]["prometheus/own_metrics"]
+    offered["endpoint"] = f"127.0.0.1:{at.collector_metrics}"
+    readers = made["service"]["telemetry"]["metrics"]["readers"]
+    readers[0]["periodic"]["exporter"]["otlp"]["endpoint"] = f"http://{own}"
+    plain = {"host": "127.0.0.1", "port": at.collector_metrics_plain}
+    readers.append({"pull": {"exporter": {"prometheus": plain}}})
     return made
 
 
@@ -236,6 +248,7 @@ def servers(at: Platform) -> dict[str, tuple[int, str]]:
     return {
         "the collector's OTLP gRPC": (at.collector_grpc, at.collector_name),
         "the collector's OTLP HTTP": (at.collector_http, at.collector_name),
+        "the collector's own metrics": (at.collector_metrics, at.collector_name),
         "Tempo's OTLP gRPC": (at.tempo_grpc, at.tempo_name),
         "Tempo's OTLP HTTP": (at.tempo_http, at.tempo_name),
         "Tempo's API": (at.tempo_query, at.tempo_name),
@@ -256,6 +269,36 @@ def test_a_span_passes_the_collector_and_is_read_from_tempo(platform: Platform) 
     ca = platform.authority.cert_pem.bytes()
     send_grpc_tls(address, export_request(trace_id, "over TLS"), ca, platform.collector_name)
     until("the span is in Tempo", 60, lambda: query(platform, f"/api/traces/{trace_id}").ok)
+
+
+def test_the_collectors_own_metrics_have_the_same_names_and_labels_with_tls_as_without(
+    platform: Platform,
+) -> None:
+    # So that dashboards and alerts are the same.
+    address = f"127.0.0.1:{platform.collector_grpc}"
+    ca = platform.authority.cert_pem.bytes()
+    request = export_request(secrets.token_hex(16), "counted")
+    send_grpc_tls(address, request, ca, platform.collector_name)
+    way = Way(
+        url=f"https://127.0.0.1:{platform.collector_metrics}", server_name=platform.collector_name
+    )
+    client = session(way, platform.directory / "ca/ca.crt")
+
+    def series(text: str) -> set[str]:
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        ours = [line.rpartition(" ")[0] for line in lines]
+        return {name for name in ours if not name.startswith(("promhttp_", "target_info"))}
+
+    def the_same() -> bool:
+        over_tls = series(client.get(f"{way.url}/metrics", timeout=10).text)
+        plain = requests.get(
+            f"http://127.0.0.1:{platform.collector_metrics_plain}/metrics", timeout=10
+        )
+        assert any(name.startswith("otelcol_exporter_sent_spans{") for name in over_tls)
+        assert over_tls == series(plain.text)
+        return True
+
+    until("the metrics are read", 60, the_same)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -71,6 +71,44 @@ def test_every_address_that_is_handed_out_is_a_name_in_its_servers_certificate()
     assert "*.minio-headless.tempo.svc.cluster.local" in names["minio-certificate"]
 
 
+def test_prometheus_verifies_each_tier_of_the_collector_by_a_name_in_its_certificate() -> None:
+    run = everything()
+    names = certificates(run)["collector-certificate"]["spec"]["dnsNames"]
+    asked = []
+    for tier in ("collector", "collector-gateway"):
+        values = run.helm_values()[tier]
+        [endpoint] = values["serviceMonitor"]["metricsEndpoints"]
+        assert (endpoint["port"], endpoint["scheme"]) == ("metrics", "https")
+        assert endpoint["tlsConfig"]["ca"] == {
+            "configMap": {"name": "opentelemetry-collector-ca", "key": "ca.crt"}
+        }
+        asked.append(endpoint["tlsConfig"]["serverName"])
+        offered = values["alternateConfig"]["exporters"]["prometheus/own_metrics"]
+        assert offered["endpoint"].endswith(":8888")
+        # Prometheus has no certificate to show.
+        assert "client_ca_file" not in offered["tls"]
+    assert sorted(asked) == sorted(names)
+
+
+def test_the_authority_is_there_for_prometheus_where_the_collector_itself_has_no_use_for_it() -> (
+    None
+):
+    settings = {"tracing:tls": TLS, "tracing:collector": {"tls": {}}}
+    assert "collector-ca" not in {r.name for r in record("dev", settings, {}).resources}
+    run = record("dev", settings | {"tracing:prometheus": {"operator": {}}}, {})
+    authority = run.one("collector-ca").inputs["metadata"]
+    assert authority["name"] == "opentelemetry-collector-ca"
+    assert authority["namespace"] == "otel"
+
+
+def test_without_tls_the_collector_offers_its_own_metrics_by_itself() -> None:
+    settings = {"tracing:collector": {}, "tracing:prometheus": {"operator": {}}}
+    values = record("dev", settings, {}).helm_values()["collector"]
+    [reader] = values["alternateConfig"]["service"]["telemetry"]["metrics"]["readers"]
+    assert reader["pull"]["exporter"]["prometheus"]["port"] == 8888
+    assert "metricsEndpoints" not in values["serviceMonitor"]
+
+
 def test_a_certificate_is_asked_of_the_issuer_and_waited_for() -> None:
     made = certificates(everything())
     assert set(made) == {
