@@ -10,6 +10,19 @@ from .scope import PerEnvironment
 
 Environment = Literal["dev", "staging", "prod"]
 
+ImageKey = Literal[
+    "tempo.image",
+    "tempo.gateway.image",
+    "tempo.memcachedImage",
+    "objectStore.image",
+    "collector.image",
+    "traefik.image",
+    "vulture.image",
+    "kafka",
+    "harness",
+]
+"""The images of a stack, by the keys that name them; those that only a chart names by section."""
+
 PodSecurityLevel = Literal["restricted", "baseline", "privileged"]
 """Levels of Kubernetes' Pod Security Standards, the strictest first."""
 

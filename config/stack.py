@@ -14,7 +14,7 @@ from .kinds import NonEmpty
 from .linkerd import LinkerdConfig
 from .network_policies import NetworkPoliciesConfig
 from .object_store import MinioConfig, ObjectStoreConfig
-from .platform import ChartsConfig, Environment, KubernetesConfig
+from .platform import ChartsConfig, Environment, ImageKey, KubernetesConfig
 from .scope import PerEnvironment, Promoted
 from .tempo import Distributed2Config, TempoConfig
 from .tenancy import TenancyConfig
@@ -44,6 +44,11 @@ class StackConfig(Section):
         default_factory=dict
     )
     """Hops that may go without TLS outside `dev`, each with the reason; `all` for every one of
+    them. Whoever reviews the stack reads it."""
+    allow_tags: PerEnvironment[dict[Literal[ImageKey, "all"], NonEmpty]] = Field(
+        default_factory=dict
+    )
+    """Images that a tag alone may name in `prod`, each with the reason; `all` for every one of
     them. Whoever reviews the stack reads it."""
     kubernetes: KubernetesConfig = KubernetesConfig()
     charts: ChartsConfig = ChartsConfig()

@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from pulumi import RunError
 
+from config.images import image_states
 from config.kinds import split_registry
-from config.load import PREFIX
+from config.load import PREFIX, sections
 from ops import UserError
 from ops.chart_images import images_of_chart
 from ops.registrations import RELEASE, Recorded, Registration, record
@@ -29,6 +30,7 @@ HELP = "list the container images of a stack, with their digests where they are 
 
 
 CHARTS: Final = f"{PREFIX}charts"
+ALLOW_TAGS: Final = f"{PREFIX}allowTags"
 
 _REFERENCE: Final = re.compile(
     r"[\w.-]+(?::\d+)?(?:/[\w.-]+)+(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?"
@@ -73,6 +75,10 @@ def images(stack: str, file: Path | None = None) -> Images:
     Raises UserError where there is no such file, ConfigError where it is refused.
     """
     raw = plain_settings(file or ROOT / f"Pulumi.{stack}.yaml")
+    # Which of them a tag may name is of no interest here either.
+    state, _, _ = sections(raw, set())
+    by_tag = not all(image.by_digest for image in image_states(state).values())
+    raw[ALLOW_TAGS] = {"all": "listed"} if by_tag else {}
     if CHARTS in raw:
         # Where the archives of charts are is of no interest here, and they need not be there.
         raw[CHARTS] = {}

@@ -13,7 +13,7 @@ LEVELS: Final[dict[str, dict[Environment, Level]]] = {
     "no-insecure-endpoint": {"dev": _OFF, "staging": _MANDATORY, "prod": _MANDATORY},
     # Advisory because what may stay open is said in the stack file: `tracing:allowInsecure`.
     "tls-inside-cluster": {"dev": _OFF, "staging": _ADVISORY, "prod": _ADVISORY},
-    # Advisory because most images are named by a chart, by tag, and a digest is the site's to know.
+    # Advisory because what a tag may name is said in the stack file: `tracing:allowTags`.
     "images-by-digest": {"dev": _OFF, "staging": _OFF, "prod": _ADVISORY},
     "requests-and-limits": {"dev": _OFF, "staging": _ADVISORY, "prod": _MANDATORY},
     "no-wildcard-access": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},

@@ -169,7 +169,10 @@ def _what_is_open_is_meant_to_be(stack: StackConfig, environment: Environment) -
     for name in allowed:
         if name == "all":
             if all(state.encrypted for state in hops.values()):
-                yield Finding("tracing:allowInsecure.all", "has no effect: every hop is encrypted")
+                yield Finding(
+                    "tracing:allowInsecure.all",
+                    "has no effect: every hop is encrypted; remove it",
+                )
         elif name not in hops:
             yield Finding(
                 f"tracing:allowInsecure.{name}",

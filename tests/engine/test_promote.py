@@ -33,6 +33,7 @@ config:
   tracing:environment: staging
   tracing:kubernetes: {context: staging}
   tracing:allowInsecure: {all: a test}
+  tracing:allowTags: {all: a test}
   # Both stacks are in one simulated cluster.
   tracing:objectStore:
     {bucket: staging, namespace: staging, admin: {portForward: {localPort: PORT}}}

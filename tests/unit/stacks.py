@@ -18,6 +18,7 @@ config:
   tracing:environment: prod
   tracing:kubernetes: {context: prod}
   tracing:allowInsecure: {all: a test}
+  tracing:allowTags: {all: a test}
   # How long.
   tracing:tempo:
     blockRetention: 14d  # two weeks

@@ -30,7 +30,11 @@ EVERYTHING: dict[str, Any] = {
     "tracing:grafana": {"url": "https://grafana.example.com"},
     "tracing:prometheus": {"operator": {}},
 }
-PROD = {"tracing:environment": "prod", "tracing:kubernetes": {"context": "c"}}
+PROD = {
+    "tracing:environment": "prod",
+    "tracing:kubernetes": {"context": "c"},
+    "tracing:allowTags": {"all": "a test"},
+}
 
 
 def everything(**more: Any) -> Recorded:
