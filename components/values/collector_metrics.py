@@ -50,7 +50,8 @@ def offered_metrics(settings: CollectorConfig) -> dict[str, dict[str, Any]]:
         },
         "exporters": {
             _EXPORTER: {
-                "endpoint": f"${{env:MY_POD_IP}}:{METRICS_PORT}",
+                # On the loopback address as well, at which `kubectl port-forward` arrives.
+                "endpoint": f"0.0.0.0:{METRICS_PORT}",
                 # Nobody is asked for a certificate: Prometheus has none of the applications'.
                 "tls": certificate_files(),
                 # Otherwise each name would be another one than without TLS.
