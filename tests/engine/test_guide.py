@@ -168,6 +168,19 @@ def test_a_store_whose_volume_is_lost_is_made_anew(box) -> None:
     assert_whole(box)
 
 
+def test_the_traces_stay_where_all_the_rest_is_destroyed_and_are_taken_up_again(box) -> None:
+    """As docs/object-store.md has it; what is in the store is deleted while its server stays."""
+    box.set_config("tracing:deleteData", False)
+    Shell(box).run("make up STACK=staging", hurry=True)
+    Shell(box).run("make destroy STACK=staging ARGS=--exclude-protected", hurry=True)
+    assert box.cloud.objects("minio", "S3Bucket")
+    assert box.cloud.get("kubernetes", "StatefulSet", "tempo/minio") is not None
+    assert not box.cloud.objects("minio", "IamUser")
+    assert not box.cloud.objects("kubernetes", "Release")
+    Shell(box).run("make up STACK=staging", hurry=True)
+    assert_whole(box)
+
+
 def test_a_platform_that_is_removed_leaves_nothing(box) -> None:
     run(box, "remove")
     assert existing(box) == {}
