@@ -225,11 +225,7 @@ class ObjectStore(pulumi.ComponentResource):
             f"{name}-user",
             name=settings.access_key,
             secret=secret_key,
-            # Alone not `deleted_with` the server: what that leaves out, the state has lost where a
-            # destroy ends halfway, and a key replaced then would stay valid on the volume.
-            opts=ResourceOptions(
-                parent=self, provider=provider, depends_on=[bucket], delete_before_replace=False
-            ),
+            opts=ResourceOptions.merge(child, created_first),
         )
         policy = minio.IamPolicy(
             f"{name}-policy",

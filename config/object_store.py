@@ -89,8 +89,19 @@ class ManagedStoreConfig(StoreConfig):
 
         Another one for each version, so that the old and the new key are valid at once.
         """
+        return self.access_key_of(self.key_version)
+
+    def access_key_of(self, version: int) -> str:
+        """Name of Tempo's user under one of the versions of the key."""
         user = self.user or self.bucket
-        return user if self.key_version == 1 else f"{user}-{self.key_version}"
+        return user if version == 1 else f"{user}-{version}"
+
+    @property
+    def other_key_versions(self) -> tuple[int, ...]:
+        """Versions under which an earlier update may have made a user: the first, the last ten,
+        and the next, in case a rotation was taken back."""
+        last = range(max(1, self.key_version - 10), self.key_version + 2)
+        return tuple(sorted({1, *last} - {self.key_version}))
 
     @property
     def policy_name(self) -> str:

@@ -23,10 +23,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
-from ops import UserError
+from config.load import sections
+from config.object_store import MinioConfig, StoreConfig
+from ops import UserError, stack_file
 from ops.processes import runs
 from ops.stack_files import ROOT
-from ops.with_forwards import has_store, open_forwards
+from ops.with_forwards import open_forwards
 from port_forward import PortForwardError
 
 NAME = "recover"
@@ -44,6 +46,8 @@ _RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 _HIDDEN: Final = ("[secret]", "04da6b54-80e4-46f7-96ec-b56ff0331ba9")
 """What stands in a plan for a secret, and for a value that is known only when it is applied."""
 _PROVIDER: Final = "pulumi:providers:"
+_BUCKET: Final = "minio:index/s3Bucket:S3Bucket"
+_USER: Final = "minio:index/iamUser:IamUser"
 _REFERS: Final = ("deletedWith", "viewOf")
 
 
@@ -60,7 +64,7 @@ def physical_id(resource: Resource) -> str | None:
         metadata = inputs["metadata"]
         namespace = metadata.get("namespace")
         return f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
-    if type == "minio:index/s3Bucket:S3Bucket":
+    if type == _BUCKET:
         return inputs["bucket"]
     if type.startswith("grafana:"):
         uid = inputs.get("uid") or json.loads(inputs.get("configJson", "{}")).get("uid")
@@ -142,6 +146,37 @@ def without_store(deployment: Mapping[str, Any]) -> dict[str, Any]:
     kept = [resource for resource in every if not resource["type"].startswith("minio:")]
     urns = {resource["urn"] for resource in kept}
     return {**deployment, "resources": [_referring_to(resource, urns) for resource in kept]}
+
+
+def with_former_users(deployment: Mapping[str, Any], store: StoreConfig) -> dict[str, Any]:
+    """The deployment with the users that Tempo has, or had, under other versions of its key.
+
+    A refresh takes out those that do not exist, and the next update deletes the others. Of a
+    destroy that ended halfway: the engine drops what is in the store with its server, and where
+    the key is replaced then, the volume would keep the former user, whose key stays valid.
+    """
+    resources = [dict(resource) for resource in deployment.get("resources") or []]
+    buckets = [resource for resource in resources if resource["type"] == _BUCKET]
+    if not isinstance(store, MinioConfig) or not buckets:
+        return {**deployment, "resources": resources}
+    listed = {resource.get("id") for resource in resources if resource["type"] == _USER}
+    scope, _, bucket = buckets[0]["urn"].rpartition("::")
+    for version in store.other_key_versions:
+        user = store.access_key_of(version)
+        if user in listed:
+            continue
+        resources.append(
+            {
+                "urn": f"{scope.removesuffix(_BUCKET)}{_USER}::{bucket}-former-user-{version}",
+                "type": _USER,
+                "custom": True,
+                "id": user,
+                "inputs": {"name": user},
+                "outputs": {"name": user},
+                **{key: buckets[0][key] for key in ("parent", "provider", "deletedWith")},
+            }
+        )
+    return {**deployment, "resources": resources}
 
 
 def _referring_to(resource: Resource, urns: Collection[str]) -> dict[str, Any]:
@@ -260,6 +295,12 @@ class Stack:
         return done.stdout
 
 
+def _has_store(deployment: Mapping[str, Any]) -> bool:
+    """Whether a refresh asks the object store: before it has something, it may not be there."""
+    types = [resource["type"] for resource in deployment.get("resources") or []]
+    return any(type.startswith("minio:") for type in types)
+
+
 def recover(
     name: str, confirm: Callable[[str], None], *, adopt: bool = False, forget_store: bool = False
 ) -> None:
@@ -284,10 +325,14 @@ def recover(
             print(f"may exist:\n  {listed}", flush=True)
             stack.replace_state({**exported, "deployment": deployment})
     file = ROOT / f"Pulumi.{name}.yaml"
+    store = sections(stack_file.read(file), set())[0].object_store
+    looked_for = with_former_users(deployment, store)
+    if looked_for != deployment:
+        stack.replace_state({**exported, "deployment": looked_for})
     try:
         with ExitStack() as held:
             # A store that is not there (any more) has nothing in it to ask for either.
-            open_forwards(file, held, store=has_store(deployment))
+            open_forwards(file, held, store=_has_store(deployment))
             stack.refresh()
     except PortForwardError as error:
         raise UserError(str(error)) from None

@@ -2,19 +2,17 @@
 
 The program forwards ports to a MinIO and a Grafana in the cluster whenever it runs in an update.
 `pulumi refresh` and `pulumi destroy` do not run it. Refreshed, a store that does not answer is
-taken for one whose bucket was deleted; destroyed, Tempo's user, data sources and dashboards can't
-be.
+taken for one whose bucket was deleted; destroyed, data sources and dashboards can't be, nor what is
+in a store whose server stays.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from components.grafana import grafana_forward
 from components.minio_server import minio_forward
@@ -24,6 +22,9 @@ from config.object_store import MinioConfig
 from ops import UserError, stack_file
 from ops.stack_files import ROOT
 from port_forward import PortForwardError
+
+_IN_PARTS: Final = ("--exclude", "--target", "-t")
+"""Options of a destroy that leaves something out: the store's server may stay."""
 
 NAME = "with-forwards"
 _REMEDY: Final = (
@@ -49,28 +50,14 @@ def open_forwards(file: Path, held: ExitStack, *, store: bool) -> None:
         held.enter_context(forward.held(way.namespace, way.resource))
 
 
-def has_store(deployment: Mapping[str, Any]) -> bool:
-    """Whether a state has something in an object store, which a refresh or a destroy asks for."""
-    types = [resource["type"] for resource in deployment.get("resources") or []]
-    return any(type.startswith("minio:") for type in types)
-
-
-def _has_store(stack: str) -> bool:
-    """The same of a stack by its name."""
-    command = ["pulumi", "stack", "export", "--stack", stack]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    # What is wrong with the stack, the command itself will say.
-    return done.returncode == 0 and has_store(json.loads(done.stdout).get("deployment") or {})
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The stack, and the command behind `--`."""
     parser.add_argument("--stack", required=True, help="the stack, such as dev")
     parser.add_argument(
         "--destroys",
         action="store_true",
-        help="the command destroys the stack: its store need not be there, if nothing of the state "
-        "is in it",
+        help="the command destroys the stack, and the store's server with what is in it: no need "
+        "to reach it, unless something is left out (--exclude..., --target)",
     )
     parser.add_argument("command", nargs="+", help="the command and its arguments, after --")
 
@@ -82,8 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"there is no {file.name}; name one of the stacks that are here")
     with ExitStack() as held:
         try:
-            store = not arguments.destroys or _has_store(arguments.stack)
-            open_forwards(file, held, store=store)
+            parts = any(word.startswith(_IN_PARTS) for word in arguments.command)
+            open_forwards(file, held, store=parts or not arguments.destroys)
         except PortForwardError as error:
             raise UserError(f"{error}\n{_REMEDY.format(arguments.stack)}") from None
         command = held.enter_context(subprocess.Popen(arguments.command))

@@ -179,7 +179,7 @@ class Sandbox:
 
     def destroy(self, on_output: OnOutput | None = None) -> Result:
         """Remove everything the stack made."""
-        return self._operate(["destroy", "--run-program", "--yes", "--skip-preview"], on_output)
+        return self._operate(["destroy", "--yes", "--skip-preview"], on_output)
 
     def command(self, *arguments: str) -> str:
         """Run another command of the CLI on the stack, such as `state unprotect URN`."""

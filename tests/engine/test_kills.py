@@ -13,7 +13,7 @@ from sandbox.shell import Shell
 from tests.engine import guide
 from tests.engine.whole import assert_valid, assert_whole, existing, full_run
 
-OPERATIONS = {"up": 30, "rotation": 10, "destroy": 26}
+OPERATIONS = {"up": 30, "rotation": 10, "destroy": 25}
 """How many operations on resources each update of the dev stack has."""
 # CI: the first update at every operation, the others at every fifth, before and after by turns.
 CASES = [
