@@ -48,6 +48,9 @@ _HIDDEN: Final = ("[secret]", "04da6b54-80e4-46f7-96ec-b56ff0331ba9")
 _PROVIDER: Final = "pulumi:providers:"
 _BUCKET: Final = "minio:index/s3Bucket:S3Bucket"
 _USER: Final = "minio:index/iamUser:IamUser"
+_FORMER: Final = "-former-user-"
+_OF_STORE: Final = ("parent", "provider", "deletedWith")
+"""What everything in an object store has in common."""
 _REFERS: Final = ("deletedWith", "viewOf")
 
 
@@ -167,13 +170,13 @@ def with_former_users(deployment: Mapping[str, Any], store: StoreConfig) -> dict
             continue
         resources.append(
             {
-                "urn": f"{scope.removesuffix(_BUCKET)}{_USER}::{bucket}-former-user-{version}",
+                "urn": f"{scope.removesuffix(_BUCKET)}{_USER}::{bucket}{_FORMER}{version}",
                 "type": _USER,
                 "custom": True,
                 "id": user,
                 "inputs": {"name": user},
                 "outputs": {"name": user},
-                **{key: buckets[0][key] for key in ("parent", "provider", "deletedWith")},
+                **{key: buckets[0][key] for key in _OF_STORE if key in buckets[0]},
             }
         )
     return {**deployment, "resources": resources}
@@ -336,6 +339,14 @@ def recover(
             stack.refresh()
     except PortForwardError as error:
         raise UserError(str(error)) from None
+    if looked_for != deployment:
+        after = stack.export()["deployment"].get("resources") or []
+        former = [resource["id"] for resource in after if _FORMER in resource["urn"]]
+        if former:
+            print(
+                f"the store has users of Tempo under other versions of its key, which the next "
+                f"update deletes: {', '.join(former)}"
+            )
     print(f"the state of {name} is in order; next: make up STACK={name}")
 
 

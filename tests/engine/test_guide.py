@@ -63,7 +63,8 @@ def test_a_key_replaced_after_a_destroy_that_ended_halfway_is_the_only_one(box) 
         Shell(box).run("make destroy STACK=staging", hurry=True)
     assert box.cloud.objects("minio", "S3Bucket")
     box.set_config("tracing:objectStore.keyVersion", 2)
-    run(box, "adopt")
+    said = run(box, "adopt")
+    assert "other versions of its key, which the next update deletes: tempo\n" in said
     assert [user.id for user in box.cloud.objects("minio", "IamUser")] == ["tempo-2"]
     assert_whole(box)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from config.object_store import ExternalMinioConfig, MinioConfig
 from ops import UserError, state_file
-from ops.recover import adopted, physical_id, settled, without_store
+from ops.recover import adopted, physical_id, settled, with_former_users, without_store
 from ops.stack_files import STACK_FILES, recorded
 
 CLUSTER = "urn:pulumi:dev::tracing::pulumi:providers:kubernetes::cluster"
@@ -132,6 +133,54 @@ def test_a_plan_hides_what_is_not_written_into_a_state() -> None:
     result, _ = adopted({"resources": [cluster]}, [{"op": "create", "newState": secret}])
     known = {"metadata": metadata, "stringData": {}, "list": ["a"]}
     assert result["resources"][-1]["inputs"] == known
+
+
+BUCKET = resource(
+    "minio:index/s3Bucket:S3Bucket",
+    "store-bucket",
+    {"bucket": "tempo"},
+    id="tempo",
+    parent="urn:pulumi:dev::tracing::tracing:index:ObjectStore::store",
+    provider=f"{MINIO}::1",
+)
+
+
+def users_of(deployment: dict[str, Any]) -> list[str]:
+    return [r["id"] for r in deployment["resources"] if r["type"].endswith(":IamUser")]
+
+
+def test_users_are_looked_for_under_the_first_the_last_ten_and_the_next_version_of_the_key() -> (
+    None
+):
+    store = MinioConfig.model_validate({"keyVersion": 2})
+    looked_for = with_former_users({"resources": [BUCKET]}, store)
+    assert users_of(looked_for) == ["tempo", "tempo-3"]
+    [_, first, _] = looked_for["resources"]
+    assert first["provider"] == BUCKET["provider"]
+    assert first["urn"] == (
+        "urn:pulumi:dev::tracing::minio:index/iamUser:IamUser::store-bucket-former-user-1"
+    )
+    later = MinioConfig.model_validate({"keyVersion": 30})
+    found = users_of(with_former_users({"resources": [BUCKET]}, later))
+    assert found == ["tempo", *(f"tempo-{n}" for n in range(20, 30)), "tempo-31"]
+
+
+def test_a_user_that_the_state_knows_is_not_looked_for() -> None:
+    # Such as the one before, of a rotation that did not end.
+    known = resource("minio:index/iamUser:IamUser", "store-user", {}, id="tempo", delete=True)
+    deployment = {"resources": [BUCKET, known]}
+    store = MinioConfig.model_validate({"keyVersion": 2})
+    assert users_of(with_former_users(deployment, store)) == ["tempo", "tempo-3"]
+    assert len(with_former_users(deployment, store)["resources"]) == 3
+
+
+def test_nobody_is_looked_for_in_a_store_of_somebody_else_or_one_that_is_not_asked() -> None:
+    outside = ExternalMinioConfig.model_validate(
+        {"type": "external-minio", "endpoint": "minio.example.com:9000"}
+    )
+    assert with_former_users({"resources": [BUCKET]}, outside) == {"resources": [BUCKET]}
+    server = resource("kubernetes:apps/v1:StatefulSet", "minio-server", {}, id="tempo/minio")
+    assert with_former_users({"resources": [server]}, MinioConfig()) == {"resources": [server]}
 
 
 def test_a_lost_store_leaves_no_reference_to_it() -> None:
