@@ -330,12 +330,13 @@ def recover(
     file = ROOT / f"Pulumi.{name}.yaml"
     store = sections(stack_file.read(file), set())[0].object_store
     looked_for = with_former_users(deployment, store)
-    if looked_for != deployment:
-        stack.replace_state({**exported, "deployment": looked_for})
     try:
         with ExitStack() as held:
             # A store that is not there (any more) has nothing in it to ask for either.
             open_forwards(file, held, store=_has_store(deployment))
+            if looked_for != deployment:
+                # Not before the store is reached: what does not exist would stay in the state.
+                stack.replace_state({**exported, "deployment": looked_for})
             stack.refresh()
     except PortForwardError as error:
         raise UserError(str(error)) from None

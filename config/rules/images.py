@@ -6,7 +6,7 @@ from ..errors import Finding
 from ..images import image_states
 from ..platform import Environment
 from ..stack import StackConfig
-from .registry import rule
+from .registry import needless, rule
 
 
 @rule(
@@ -36,20 +36,7 @@ def _prod_names_images_by_digest(stack: StackConfig, environment: Environment) -
                 "is missing, and nothing but a tag names this image, which can be moved to "
                 f"another one; {mended} here why a tag will do: {key}: the reason",
             )
-    for name in allowed:
-        if name == "all":
-            if all(image.by_digest for image in images.values()):
-                yield Finding(
-                    "tracing:allowTags.all",
-                    "has no effect: every image is named by its digest; remove it",
-                )
-        elif name not in images:
-            yield Finding(
-                f"tracing:allowTags.{name}",
-                f"has no effect: this stack has no such image, but {', '.join(images)}; remove it",
-            )
-        elif images[name].by_digest:
-            yield Finding(
-                f"tracing:allowTags.{name}",
-                "says that a tag will do, and the image is named by its digest; remove it",
-            )
+    settled = {key: image.by_digest for key, image in images.items()}
+    yield from needless(
+        "tracing:allowTags", allowed, settled, noun="image", state="named by its digest"
+    )

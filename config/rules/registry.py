@@ -1,7 +1,7 @@
 """The list of rules: each module beside this one adds its own."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..errors import Finding, shown
 from ..platform import Environment
@@ -33,6 +33,24 @@ def check(
         if sections.isdisjoint(invalid)
         for finding in rule(stack, environment)
     ]
+
+
+def needless(
+    key: str, allowed: Iterable[str], settled: Mapping[str, bool], *, noun: str, state: str
+) -> Iterator[Finding]:
+    """A finding for each exception, made with a reason under `key`, that nothing needs.
+
+    `settled` says of each that the stack has whether it is in order; `all` stands for every one.
+    """
+    for name in allowed:
+        if name == "all":
+            reason = f"every {noun} is {state}" if all(settled.values()) else ""
+        elif name not in settled:
+            reason = f"this stack has no such {noun}, but {', '.join(settled)}"
+        else:
+            reason = f"this {noun} is {state}" if settled[name] else ""
+        if reason:
+            yield Finding(f"{key}.{name}", f"has no effect: {reason}; remove it")
 
 
 def twice(values: dict[str, str], reason: str) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from ..stack import StackConfig
 from ..tempo import MonolithicConfig
 from ..tls import ServerCertificateConfig
 from .authorities import unreadable
-from .registry import rule
+from .registry import needless, rule
 
 UDP_RECEIVERS: Final = ("jaegerThriftCompact", "jaegerThriftBinary")
 
@@ -166,20 +166,5 @@ def _what_is_open_is_meant_to_be(stack: StackConfig, environment: Environment) -
                 f"is missing, and this hop is not encrypted; {state.remedy}, or say here why it "
                 f"may be open: {hop}: the reason",
             )
-    for name in allowed:
-        if name == "all":
-            if all(state.encrypted for state in hops.values()):
-                yield Finding(
-                    "tracing:allowInsecure.all",
-                    "has no effect: every hop is encrypted; remove it",
-                )
-        elif name not in hops:
-            yield Finding(
-                f"tracing:allowInsecure.{name}",
-                f"has no effect: this stack has no such hop, but {', '.join(hops)}; remove it",
-            )
-        elif hops[name].encrypted:
-            yield Finding(
-                f"tracing:allowInsecure.{name}",
-                "says that the hop may be open, and it is encrypted; remove it",
-            )
+    settled = {hop: state.encrypted for hop, state in hops.items()}
+    yield from needless("tracing:allowInsecure", allowed, settled, noun="hop", state="encrypted")

@@ -269,7 +269,7 @@ def test_in_dev_everything_may_be_open() -> None:
         (
             {"tracing:allowInsecure": {"tempo-internal": "why not"}},
             "allowInsecure.tempo-internal",
-            "it is encrypted; remove it",
+            "this hop is encrypted; remove it",
         ),
         (
             {"tracing:allowInsecure": {"tempo-to-kafka": "x"}},
