@@ -252,6 +252,8 @@ def traefik(at: Site, traces_to: TraceIngest) -> TraceLogFormat | None:
             chart=at.charts.get("traefik"),
             traces_to=traces_to,
             surroundings=at.surroundings,
+            tls=at.tls,
+            operator=at.operator,
         ),
         at.opts,
     )

@@ -30,15 +30,16 @@ from .network import Connection, Network, Pods, Surroundings, at
 from .secret_version import secret_version
 from .values.ingress import ingress_spec
 from .values.minio import (
+    METRICS_PATH,
     S3_PORT,
     disruption_budget_spec,
     headless_service_spec,
     minio_spec,
-    pod_monitor_spec,
     service_spec,
     volume_claim_name,
     volume_claim_spec,
 )
+from .values.pod_monitor import pod_monitor_spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +203,15 @@ class MinioServer(pulumi.ComponentResource):
                 settings.name,
                 api_version="monitoring.coreos.com/v1",
                 selected_by=args.operator.labels,
-                spec=pod_monitor_spec(labels, settings, host, ca),
+                # Not a ServiceMonitor: the two Services have the same labels, and each pod would
+                # count twice.
+                spec=pod_monitor_spec(
+                    labels,
+                    "s3",
+                    METRICS_PATH,
+                    tls_host=host if settings.tls is not None else None,
+                    ca=ca,
+                ),
             )
             jobs = f"{settings.namespace}/{settings.name}"
             self.metrics = scraped(args.operator, settings.namespace, jobs)

@@ -9,13 +9,29 @@ from pulumi import Input, Output, ResourceOptions
 from config.certificates import read as read_certificates
 from config.traefik import TraefikConfig
 
-from .contracts import ChartRef, TraceIngest, TraceLogFormat
+from .ca_bundle import ca_bundle
+from .certificate import certificate
+from .contracts import (
+    ChartRef,
+    ClusterTls,
+    PrometheusOperator,
+    TraceIngest,
+    TraceLogFormat,
+    service_host,
+)
 from .kubernetes_object import KubernetesObject, object_metadata
 from .network import Network, Surroundings
 from .release import helm_release
+from .values.pod_monitor import pod_monitor_spec
 from .values.text import as_yaml
-from .values.traefik import LISTS_ARE_REPLACED, LOG_FORMATS, argument_values, traefik_values
-from .values.traefik_network import traefik_network
+from .values.traefik import (
+    LISTS_ARE_REPLACED,
+    LOG_FORMATS,
+    METRICS_PATH,
+    argument_values,
+    traefik_values,
+)
+from .values.traefik_network import pod_labels, traefik_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +45,8 @@ class TraefikArgs:
     """Chart of the release; `None` where there is none."""
     traces_to: TraceIngest
     surroundings: Surroundings
+    tls: ClusterTls | None = None
+    operator: PrometheusOperator | None = None
 
 
 class Traefik(pulumi.ComponentResource):
@@ -53,14 +71,7 @@ class Traefik(pulumi.ComponentResource):
             text = as_yaml(argument_values(settings, args.traces_to, ca))
             self.values = Output.concat(LISTS_ARE_REPLACED, text)
         elif args.chart is not None and args.namespace is not None:
-            helm_release(
-                f"{name}-release",
-                chart=args.chart,
-                release_name=settings.release_name,
-                namespace=args.namespace,
-                values=traefik_values(settings, args.traces_to, ca),
-                parent=self,
-            )
+            self._install(name, args, args.chart, args.namespace, ca)
         else:
             values = argument_values(settings, args.traces_to, ca)
             KubernetesObject(
@@ -75,3 +86,59 @@ class Traefik(pulumi.ComponentResource):
                 ResourceOptions(parent=self),
             )
         self.register_outputs({"derivedField": self.log_format.name})
+
+    def _install(
+        self, name: str, args: TraefikArgs, chart: ChartRef, namespace: Input[str], ca: str | None
+    ) -> None:
+        """The release, the certificate of its metrics, and who asks for them."""
+        settings, child = args.settings, ResourceOptions(parent=self)
+        host = service_host(settings.release_name, namespace)
+        secret = settings.metrics_tls and certificate(
+            f"{name}-certificate",
+            given=settings.metrics_tls.secret_name,
+            secret_name=f"{settings.release_name}-metrics-tls",
+            namespace=namespace,
+            dns_names=[host],
+            tls=args.tls,
+            opts=child,
+        )
+        helm_release(
+            f"{name}-release",
+            chart=chart,
+            release_name=settings.release_name,
+            namespace=namespace,
+            values=traefik_values(settings, args.traces_to, ca, secret),
+            parent=self,
+        )
+        if args.operator is None:
+            return
+        asked_ca = (
+            ca_bundle(
+                f"{name}-ca",
+                object_name=f"{settings.release_name}-metrics-ca",
+                namespace=namespace,
+                certificate=args.tls.ca_certificate,
+                opts=child,
+            )
+            if secret is not None and args.tls is not None
+            else None
+        )
+        labels = pod_labels(settings)
+        KubernetesObject(
+            f"{name}-monitor",
+            {
+                "apiVersion": "monitoring.coreos.com/v1",
+                "kind": "PodMonitor",
+                "metadata": object_metadata(
+                    settings.release_name, namespace, {**labels, **args.operator.labels}
+                ),
+                "spec": pod_monitor_spec(
+                    labels,
+                    "metrics",
+                    METRICS_PATH,
+                    tls_host=host if secret is not None else None,
+                    ca=asked_ca,
+                ),
+            },
+            child,
+        )

@@ -96,16 +96,24 @@ def _metrics(stack: StackConfig) -> dict[Hop, HopState]:
                 encrypted=metrics.remote_write_url.startswith("https:"),
                 remedy=f"write an https address in {key}.remoteWriteUrl",
             )
-    if stack.prometheus is None or stack.prometheus.operator is None:
+    has_operator = stack.prometheus is not None and stack.prometheus.operator is not None
+    # Without an operator a Prometheus that the policies let in asks by settings of its own.
+    if not has_operator and not stack.network_policies.scrapers.given:
         return hops
     hops["prometheus-to-tempo"] = HopState(encrypted=stack.tempo.tls is not None, remedy=_TEMPO_TLS)
     if stack.collector is not None:
         hops["prometheus-to-collector"] = HopState(
             encrypted=stack.collector.tls is not None, remedy=_COLLECTOR_TLS
         )
-    if isinstance(stack.object_store, MinioConfig):
+    # Only for an operator does MinIO answer without a token.
+    if has_operator and isinstance(stack.object_store, MinioConfig):
         hops["prometheus-to-store"] = HopState(
             encrypted=stack.object_store.tls is not None, remedy="write tracing:objectStore.tls"
+        )
+    if stack.traefik is not None and stack.traefik.install == "release":
+        hops["prometheus-to-traefik"] = HopState(
+            encrypted=stack.traefik.metrics_tls is not None,
+            remedy="write tracing:traefik.metricsTls",
         )
     return hops
 

@@ -70,6 +70,7 @@ Hop = Literal[
     "prometheus-to-tempo",
     "prometheus-to-collector",
     "prometheus-to-store",
+    "prometheus-to-traefik",
     "pulumi-to-store",
     "pulumi-to-grafana",
 ]

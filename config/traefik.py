@@ -8,11 +8,17 @@ from .base import Section
 from .kinds import DnsLabel, NonEmpty, Ratio, ReleaseName, TaggedImage
 from .platform import ComputeResources
 from .scope import PerEnvironment, Promoted
+from .tls import ServerCertificateConfig
 
 Propagator = Literal["tracecontext", "baggage", "b3", "b3multi"]
 
 TRAEFIK_DERIVED_FIELD: Final = "TraceID"
 """Name of the derived field that finds the trace of a line of Traefik's access log."""
+
+
+class MetricsTlsConfig(ServerCertificateConfig):
+    """TLS of the port with Traefik's own metrics, which Prometheus asks; only for
+    `install: release`. The certificates of your routes are yours."""
 
 
 class TraefikConfig(Section):
@@ -37,6 +43,7 @@ class TraefikConfig(Section):
     """Type of Traefik's Service; only for `install: release`."""
     resources: ComputeResources = ComputeResources()
     """CPU and memory of each of its pods; only for `install: release`."""
+    metrics_tls: PerEnvironment[MetricsTlsConfig | None] = None
     protocol: Promoted[Literal["grpc", "http"]] = "grpc"
     """OTLP over gRPC or HTTP; only for version 3."""
     ca_file: PerEnvironment[NonEmpty | None] = None

@@ -117,23 +117,6 @@ def disruption_budget_spec(labels: dict[str, str]) -> dict[str, Any]:
     return {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
 
 
-def pod_monitor_spec(
-    labels: dict[str, str], settings: MinioConfig, host: Input[str], ca: CaBundle | None
-) -> dict[str, Any]:
-    """The `spec` of the PodMonitor: what Prometheus asks each server.
-
-    Not a ServiceMonitor: the two Services have the same labels, and each pod would count twice.
-    """
-    endpoint: dict[str, Any] = {"port": "s3", "path": METRICS_PATH}
-    if settings.tls is not None:
-        # Pods are asked by their addresses, which are in no certificate.
-        tls: dict[str, Any] = {"serverName": host}
-        if ca is not None:
-            tls["ca"] = {"configMap": {"name": ca.config_map, "key": ca.key}}
-        endpoint |= {"scheme": "https", "tlsConfig": tls}
-    return {"selector": {"matchLabels": labels}, "podMetricsEndpoints": [endpoint]}
-
-
 def _pool(settings: MinioConfig) -> dict[str, Any]:
     """How servers of one pool follow each other."""
     if settings.replicas == 1:

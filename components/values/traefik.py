@@ -20,6 +20,8 @@ LOG_FORMATS: Final = {
 """Fields of a JSON access-log line that hold the trace's id, by Traefik's version (3.7 writes both,
 3.0 to 3.6 the second one)."""
 
+METRICS_PATH: Final = "/metrics"
+
 DEFAULT_PROPAGATORS: Final = ("tracecontext", "baggage")
 """What OpenTelemetry propagates when OTEL_PROPAGATORS is not set."""
 
@@ -31,11 +33,16 @@ LISTS_ARE_REPLACED: Final = """\
 
 
 def traefik_values(
-    settings: TraefikConfig, traces_to: TraceIngest, ca: str | None = None
+    settings: TraefikConfig,
+    traces_to: TraceIngest,
+    ca: str | None = None,
+    metrics_secret: Input[str] | None = None,
 ) -> dict[str, Any]:
     """Values of the Helm release of Traefik 3 (chart 41).
 
     `ca` is the PEM of the authority of an ingest with TLS; the usual ones if `None`.
+    `metrics_secret` is the Secret with the certificate for Traefik's own metrics, which are plain
+    if `None`.
     """
     authority = _authority(settings, traces_to, ca)
     compute = compute_resources(settings.resources)
@@ -64,7 +71,36 @@ def traefik_values(
         },
         # Not among the chart's own keys, which would fold the certificate's lines into one.
         **({"additionalArguments": authority} if authority else {}),
+        **({} if metrics_secret is None else _metrics_over_tls(settings, metrics_secret)),
         **_environment(settings),
+    }
+
+
+def _metrics_over_tls(settings: TraefikConfig, secret: Input[str]) -> dict[str, Any]:
+    """Traefik's own metrics by a route with a certificate, in place of the plain one.
+
+    Not by `ports.metrics.http.tls`, which has no certificate but Traefik's default one: that is the
+    routes', and self-signed unless somebody names another.
+    """
+    route = {
+        "match": f"PathPrefix(`{METRICS_PATH}`)",
+        "kind": "Rule",
+        "services": [{"kind": "TraefikService", "name": "prometheus@internal"}],
+    }
+    return {
+        "metrics": {"prometheus": {"manualRouting": True}},
+        "extraObjects": [
+            {
+                "apiVersion": "traefik.io/v1alpha1",
+                "kind": "IngressRoute",
+                "metadata": {"name": f"{settings.release_name}-metrics"},
+                "spec": {
+                    "entryPoints": ["metrics"],
+                    "routes": [route],
+                    "tls": {"secretName": secret},
+                },
+            }
+        ],
     }
 
 

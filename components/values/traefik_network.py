@@ -17,14 +17,18 @@ ENTRY_POINTS: Final = (8000, 8443)
 METRICS_PORT: Final = 9100
 
 
+def pod_labels(settings: TraefikConfig) -> dict[str, str]:
+    """By which the pods of this stack's Traefik are found."""
+    return {
+        "app.kubernetes.io/name": "traefik",
+        "app.kubernetes.io/instance": f"{settings.release_name}-{settings.namespace}",
+    }
+
+
 def traefik_peer(settings: TraefikConfig, namespace: Input[str] | None) -> Peer:
     """The pods of this stack's Traefik, or where another one is."""
     if settings.install == "release" and namespace is not None:
-        labels = {
-            "app.kubernetes.io/name": "traefik",
-            "app.kubernetes.io/instance": f"{settings.release_name}-{settings.namespace}",
-        }
-        return Pods(role="traefik", namespace=namespace, labels=labels)
+        return Pods(role="traefik", namespace=namespace, labels=pod_labels(settings))
     of_k3s = settings.install == "helm-chart-config"
     return Outside(namespaces=(K3S_NAMESPACE if of_k3s else settings.namespace,))
 

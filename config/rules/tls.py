@@ -17,13 +17,14 @@ UDP_RECEIVERS: Final = ("jaegerThriftCompact", "jaegerThriftBinary")
 
 
 def _servers(stack: StackConfig) -> dict[str, ServerCertificateConfig]:
-    """The servers with TLS, by key."""
+    """The servers with TLS, by the key that gives it to them."""
     servers = {
-        "tempo": stack.tempo.tls,
-        "collector": stack.collector.tls if stack.collector else None,
-        "objectStore": (
+        "tracing:tempo.tls": stack.tempo.tls,
+        "tracing:collector.tls": stack.collector.tls if stack.collector else None,
+        "tracing:objectStore.tls": (
             stack.object_store.tls if isinstance(stack.object_store, MinioConfig) else None
         ),
+        "tracing:traefik.metricsTls": stack.traefik.metrics_tls if stack.traefik else None,
     }
     return {key: tls for key, tls in servers.items() if tls is not None}
 
@@ -34,23 +35,24 @@ def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[F
         yield from unreadable("tracing:tls.caFile", stack.tls.ca_file)
 
 
-@rule("tls", "tempo", "collector", "object_store")
+@rule("tls", "tempo", "collector", "object_store", "traefik")
 def _somebody_uses_the_authority(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     if stack.tls is not None and not _servers(stack):
         yield Finding(
             "tracing:tls",
             "has no effect, as no server has TLS; add tls: {} to tracing:tempo, "
-            "tracing:collector or tracing:objectStore, or remove it",
+            "tracing:collector or tracing:objectStore, or metricsTls: {} to tracing:traefik, or "
+            "remove it",
         )
 
 
-@rule("tls", "tempo", "collector", "object_store")
+@rule("tls", "tempo", "collector", "object_store", "traefik")
 def _each_server_has_a_certificate(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     issuer = stack.tls.issuer if stack.tls else None
     for key, tls in _servers(stack).items():
         if tls.secret_name is None and issuer is None:
             yield Finding(
-                f"tracing:{key}.tls.secretName",
+                f"{key}.secretName",
                 "is missing, and nothing makes a certificate; write the Secret's name, or "
                 "tracing:tls.issuer",
             )
@@ -153,6 +155,8 @@ def _prometheus_can_speak_tls(stack: StackConfig, _: Environment) -> Iterator[Fi
     "grafana",
     "loki",
     "prometheus",
+    "network_policies",
+    "traefik",
 )
 def _what_is_open_is_meant_to_be(stack: StackConfig, environment: Environment) -> Iterator[Finding]:
     hops = hops_of(stack)

@@ -40,6 +40,17 @@ def _only_what_is_installed_has_an_image(stack: StackConfig, _: Environment) -> 
 
 
 @rule("traefik")
+def _only_what_is_installed_offers_metrics(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    traefik = stack.traefik
+    if traefik is not None and traefik.metrics_tls is not None and traefik.install != "release":
+        yield Finding(
+            "tracing:traefik.metricsTls",
+            f"has no effect with install: {traefik.install}; remove it, and close the port where "
+            "that Traefik is installed",
+        )
+
+
+@rule("traefik")
 def _traefik_2_has_only_zipkin(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     traefik = stack.traefik
     if traefik is None or traefik.version != 2:

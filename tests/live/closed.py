@@ -17,11 +17,12 @@ import trustme
 from cryptography import x509
 
 from components.values.collector_metrics import METRICS_PORT
+from components.values.traefik_network import METRICS_PORT as TRAEFIK_METRICS_PORT
 from ops.hops.http import session
 from ops.hops.reach import Way
 from ops.stack_files import settings as settings_of
 from tests.live import platform
-from tests.live.cluster import Cluster
+from tests.live.cluster import Address, Cluster
 from tests.live.figures import Figures
 from tests.live.needs import STACK as SMALL
 from tests.live.needs import Needs
@@ -82,7 +83,8 @@ def applied(
         "tls": {"caFile": CA_FILE, "issuer": {"name": issuer, "kind": "ClusterIssuer"}},
         "objectStore": {**small_store(f"{issuer}-store"), "tls": {}},
         "collector": {"namespace": f"{issuer}-collector", "tls": {}},
-        "traefik": settings_of(SMALL)["tracing:traefik"] | {"namespace": f"{issuer}-traefik"},
+        "traefik": settings_of(SMALL)["tracing:traefik"]
+        | {"namespace": f"{issuer}-traefik", "metricsTls": {}},
     }
     pem = authority.cert_pem.bytes()
     with platform.applied(
@@ -157,8 +159,32 @@ def collector_metrics(closed: Platform) -> str:
     output = SERVERS["the collector"]
     address = replace(closed.at(output), port=METRICS_PORT)
     with closed.cluster.forwarded(address) as metrics:
-        way = Way(url=f"https://{metrics}", server_name=host(closed, output))
-        answer = session(way, ca_file(closed.project)).get(f"{way.url}/metrics", timeout=30)
+        return _metrics(closed, metrics, host(closed, output))
+
+
+@contextlib.contextmanager
+def traefik_metrics_port(closed: Platform) -> Iterator[str]:
+    """Where the port with Traefik's own metrics, which no Service has, is reached."""
+    traefik = closed.stack.traefik
+    assert traefik is not None
+    address = Address(traefik.release_name, traefik.namespace, TRAEFIK_METRICS_PORT)
+    with closed.cluster.forwarded(address, f"deployment/{traefik.release_name}") as port:
+        yield port
+
+
+def traefik_metrics(closed: Platform) -> str:
+    """What Traefik tells of itself, over TLS, under the one name in its certificate."""
+    traefik = closed.stack.traefik
+    assert traefik is not None
+    [made] = certificates(closed, traefik.namespace)
+    [name] = made["spec"]["dnsNames"]
+    with traefik_metrics_port(closed) as metrics:
+        return _metrics(closed, metrics, name)
+
+
+def _metrics(closed: Platform, address: str, server_name: str) -> str:
+    way = Way(url=f"https://{address}", server_name=server_name)
+    answer = session(way, ca_file(closed.project)).get(f"{way.url}/metrics", timeout=30)
     assert answer.ok, answer.text
     return answer.text
 

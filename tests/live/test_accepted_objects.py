@@ -27,6 +27,7 @@ OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
             "tracing:objectStore": {"replicas": 4, "tls": {}},
             "tracing:tempo": {"gateway": {}, "tls": {"clientCertificates": True}},
             "tracing:collector": {"tls": {}},
+            "tracing:traefik": {"metricsTls": {}},
         },
     ),
     "External Secrets": (
@@ -49,7 +50,9 @@ OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
         "monitoring.coreos.com",
         {
             "tracing:prometheus": {"operator": {"labels": {"release": "monitoring"}}},
+            "tracing:tls": {"caFile": "examples/private-ca/ca.pem"},
             "tracing:collector": {},
+            "tracing:traefik": {"metricsTls": {"secretName": "traefik-metrics"}},
         },
     ),
     "Strimzi": (

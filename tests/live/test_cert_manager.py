@@ -17,6 +17,7 @@ import trustme
 from ops.stack_files import settings as settings_of
 from tests.live import closed as stack
 from tests.live.closed import SERVERS, certificates, host, served
+from tests.live.cluster import request
 from tests.live.figures import Figures
 from tests.live.needs import STACK as SMALL
 from tests.live.needs import Needs
@@ -108,6 +109,14 @@ def test_the_collectors_own_metrics_are_read_over_tls(closed: Platform) -> None:
         return any(float(line.rpartition(" ")[2]) for line in lines)
 
     until("spans are counted", TRACE_SECONDS, counted)
+
+
+def test_traefiks_own_metrics_are_read_over_tls_and_no_other_way(closed: Platform) -> None:
+    assert "traefik_config_reloads_total" in stack.traefik_metrics(closed)
+    with stack.traefik_metrics_port(closed) as address:
+        status, text = request(f"http://{address}/metrics")
+    assert status == 404
+    assert b"traefik_" not in text
 
 
 @pytest.mark.parametrize("output", ["otlpHttpEndpoint", "tempoUrl"])

@@ -65,7 +65,7 @@ CHILDREN = {
     },
     "tempo": {"tempo-release"},
     "collector": {"collector-release", "collector-gateway-release"},
-    "traefik": {"traefik-release"},
+    "traefik": {"traefik-release", "traefik-monitor"},
     "harness": {"harness-release"},
     "linkerd": set(),
     "demo-app": {

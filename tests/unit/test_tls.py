@@ -26,7 +26,7 @@ EVERYTHING: dict[str, Any] = {
         "sampling": {"type": "tail", "tracesPerSecond": 100, "policies": [{"type": "errors"}]},
     },
     "tracing:objectStore": {"tls": {}, "replicas": 4},
-    "tracing:traefik": {},
+    "tracing:traefik": {"metricsTls": {}},
     "tracing:grafana": {"url": "https://grafana.example.com"},
     "tracing:prometheus": {"operator": {}},
 }
@@ -113,6 +113,45 @@ def test_without_tls_the_collector_offers_its_own_metrics_by_itself() -> None:
     assert "metricsEndpoints" not in values["serviceMonitor"]
 
 
+def test_prometheus_verifies_traefik_whose_metrics_have_no_plain_route() -> None:
+    run = everything()
+    values = run.helm_values()["traefik"]
+    assert values["metrics"]["prometheus"]["manualRouting"] is True
+    [route] = (made["spec"] for made in values["extraObjects"])
+    certificate = certificates(run)["traefik-certificate"]
+    assert route["entryPoints"] == ["metrics"]
+    assert route["tls"] == {"secretName": certificate["spec"]["secretName"]}
+    monitor = run.one("traefik-monitor").inputs
+    assert monitor["metadata"]["namespace"] == certificate["metadata"]["namespace"] == "traefik"
+    [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
+    assert endpoint["scheme"] == "https"
+    assert [endpoint["tlsConfig"]["serverName"]] == certificate["spec"]["dnsNames"]
+    authority = run.one("traefik-ca").inputs
+    assert endpoint["tlsConfig"]["ca"]["configMap"]["name"] == authority["metadata"]["name"]
+    assert authority["metadata"]["namespace"] == "traefik"
+
+
+def test_without_tls_traefik_offers_its_metrics_as_its_chart_does() -> None:
+    settings = {"tracing:traefik": {}, "tracing:prometheus": {"operator": {"labels": {"a": "b"}}}}
+    run = record("dev", settings, {})
+    assert not {"metrics", "extraObjects"} & set(run.helm_values()["traefik"])
+    monitor = run.one("traefik-monitor").inputs
+    assert monitor["spec"]["podMetricsEndpoints"] == [{"port": "metrics", "path": "/metrics"}]
+    assert monitor["metadata"]["labels"].items() >= {"a": "b"}.items()
+    selected = monitor["spec"]["selector"]["matchLabels"]
+    assert selected["app.kubernetes.io/instance"] == "traefik-traefik"
+
+
+def test_nobody_is_told_to_ask_a_traefik_of_others() -> None:
+    for install in ("values", "helm-chart-config"):
+        settings = {"tracing:traefik": {"install": install}, "tracing:prometheus": {"operator": {}}}
+        run = record("dev", settings, {})
+        assert "traefik-monitor" not in {r.name for r in run.resources}
+        stack = config.parse(settings, stack="dev", secret_keys=set())
+        assert "prometheus-to-traefik" not in hops_of(stack)
+
+
 def test_a_certificate_is_asked_of_the_issuer_and_waited_for() -> None:
     made = certificates(everything())
     assert set(made) == {
@@ -120,6 +159,7 @@ def test_a_certificate_is_asked_of_the_issuer_and_waited_for() -> None:
         "collector-certificate",
         "collector-client-certificate",
         "minio-certificate",
+        "traefik-certificate",
     }
     for certificate in made.values():
         assert certificate["spec"]["issuerRef"] == ISSUER | {"group": "cert-manager.io"}
@@ -238,6 +278,20 @@ def test_outside_dev_every_open_hop_is_refused_with_what_closes_it() -> None:
         )
     }
     assert "write tracing:collector.tls" in messages["tracing:allowInsecure.senders-to-collector"]
+
+
+def test_who_the_policies_let_in_to_scrape_is_a_hop_without_an_operator_too() -> None:
+    scrapers = {"tracing:networkPolicies": {"scrapers": {"namespaces": ["monitoring"]}}}
+    settings = {**PROD, "tracing:collector": {}, "tracing:traefik": {}}
+    asked = {
+        f"tracing:allowInsecure.prometheus-to-{server}"
+        for server in ("tempo", "collector", "traefik")
+    }
+    assert not asked & set(refusal(settings))
+    messages = refusal(settings | scrapers)
+    assert asked <= set(messages)
+    traefik = messages["tracing:allowInsecure.prometheus-to-traefik"]
+    assert "write tracing:traefik.metricsTls" in traefik
 
 
 @pytest.mark.parametrize(
