@@ -100,14 +100,18 @@ class PulumiStacks:
         )
 
 
+def errors_in(text: str) -> list[str]:
+    """The errors that a preview in JSON tells of; none if the text is none."""
+    try:
+        diagnostics = json.loads(text).get("diagnostics") or []
+    except ValueError:
+        return []
+    return [each["message"].strip() for each in diagnostics if each.get("severity") == "error"]
+
+
 def _complaint(shown: subprocess.CompletedProcess[str]) -> str:
     """What the CLI or the program said, wherever it said it."""
-    try:
-        diagnostics = json.loads(shown.stdout).get("diagnostics") or []
-    except ValueError:
-        diagnostics = []
-    said = [each["message"].strip() for each in diagnostics if each.get("severity") == "error"]
-    if said:
+    if said := errors_in(shown.stdout):
         return "\n".join(said)
     # Before the error stand warnings, of plug-ins on PATH for one.
     text = shown.stderr.strip() or shown.stdout.strip()

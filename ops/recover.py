@@ -6,6 +6,10 @@ it is written down as created instead, and a refresh finds out whether it is.
 
 With `--adopt` the same is done to everything that the program would create: for answers that were
 lost, and for a state that is lost or old.
+
+All questions are asked, and all servers reached, before anything is written. What is written down
+without being certain is marked until the refresh has looked: an update in between would try to
+mend it, where it would otherwise take it for there and leave it out.
 """
 
 from __future__ import annotations
@@ -21,15 +25,16 @@ import sys
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Final
 
 from config.load import sections
 from config.object_store import MinioConfig, StoreConfig
 from ops import UserError, stack_file
 from ops.processes import runs
+from ops.pulumi_stacks import errors_in
 from ops.stack_files import ROOT
-from ops.with_forwards import open_forwards
-from port_forward import PortForwardError
+from ops.with_forwards import holds, open_forwards
 
 NAME = "recover"
 HELP = "after an update that was killed: lock, what was under way, refresh"
@@ -52,6 +57,15 @@ _FORMER: Final = "-former-user-"
 _OF_STORE: Final = ("parent", "provider", "deletedWith")
 """What everything in an object store has in common."""
 _REFERS: Final = ("deletedWith", "viewOf")
+_UNCERTAIN: Final = "it is not known yet whether this exists; run make recover"
+"""Stands where the engine keeps what went wrong with a resource, which its next update mends."""
+FORGOTTEN: Final = {
+    "minio": "Are bucket, user and policy of {} lost, and the traces in it?",
+    "grafana": "Are data sources and dashboards of {} lost, with their Grafana?",
+}
+"""What is asked before all of a package is forgotten."""
+_ATTEMPTS: Final = 3
+"""How often recovery begins anew because somebody else wrote the state."""
 
 
 def physical_id(resource: Resource) -> str | None:
@@ -139,14 +153,14 @@ def adopted(
     return {**deployment, "resources": resources}, kept
 
 
-def without_store(deployment: Mapping[str, Any]) -> dict[str, Any]:
-    """The deployment without all that is in an object store: its volume is lost, and so are they.
+def without(deployment: Mapping[str, Any], package: str) -> dict[str, Any]:
+    """The deployment without all that is in a server that is lost (`minio`, `grafana`).
 
     A refresh can't find that out: the provider fails on a policy that is gone, and has no server
     to ask before the next update has made it.
     """
     every = deployment.get("resources") or []
-    kept = [resource for resource in every if not resource["type"].startswith("minio:")]
+    kept = [resource for resource in every if not resource["type"].startswith(f"{package}:")]
     urns = {resource["urn"] for resource in kept}
     return {**deployment, "resources": [_referring_to(resource, urns) for resource in kept]}
 
@@ -204,7 +218,9 @@ def _made(resource: Resource, id: str) -> dict[str, Any]:
         # Otherwise the provider takes the release for one to import, and keeps the chart's own
         # name where the program says a path.
         outputs["__inputs"] = {**_SECRET, "plaintext": json.dumps(_plain(inputs))}
-    return {**resource, "id": id, "outputs": outputs}
+    # A provider is nothing that a refresh would look for.
+    doubt = {} if resource["type"].startswith(_PROVIDER) else {"initErrors": [_UNCERTAIN]}
+    return {**resource, "id": id, "outputs": outputs, **doubt}
 
 
 def _known(value: Any) -> Any:
@@ -237,9 +253,21 @@ class Stack:
         """The state, with its secrets in clear: not to be written anywhere."""
         return json.loads(self._run("stack", "export", "--show-secrets"))
 
-    def replace_state(self, exported: Mapping[str, Any]) -> None:
-        """Write the state, its secrets encrypted."""
-        self._unlocked("stack", "import", text=json.dumps(exported))
+    def replace_state(self, exported: Mapping[str, Any], deployment: Mapping[str, Any]) -> bool:
+        """Write another deployment in place of the one that was exported, its secrets encrypted.
+
+        `False`, and nothing is written, if the state is another one meanwhile, or may be: an
+        export takes no lock, and who held it may have ended while somebody was asked.
+        """
+        if self.export() != exported:
+            return False
+        text = json.dumps({**exported, "deployment": deployment})
+        try:
+            self._run("stack", "import", text=text)
+        except UserError as error:
+            self._unlock(error)
+            return False
+        return True
 
     def plan(self) -> list[Mapping[str, Any]]:
         """The steps of the next update."""
@@ -249,18 +277,18 @@ class Stack:
 
     def refresh(self) -> None:
         """Bring the state up to what exists."""
-        self._unlocked("refresh", "--yes", "--skip-preview", shown=True)
-
-    def _unlocked(self, *arguments: str, text: str | None = None, shown: bool = False) -> None:
+        command = ("refresh", "--yes", "--skip-preview")
         try:
-            self._run(*arguments, text=text, shown=shown)
+            self._run(*command, shown=True)
         except UserError as error:
-            if not any(said in str(error) for said in _LOCKED):
-                raise
-            self._unlock(str(error))
-            self._run(*arguments, text=text, shown=shown)
+            self._unlock(error)
+            self._run(*command, shown=True)
 
-    def _unlock(self, complaint: str) -> None:
+    def _unlock(self, error: UserError) -> None:
+        """Remove the lock that a command failed on; raises what it failed on if that is no lock."""
+        complaint = str(error)
+        if not any(said in complaint for said in _LOCKED):
+            raise error
         for holder in _HOLDER.finditer(complaint):
             if holder["host"] == socket.gethostname() and runs(int(holder["pid"])):
                 raise UserError(
@@ -293,53 +321,75 @@ class Stack:
             print(done.stdout, end="", flush=True)
         if done.returncode:
             # What it was given and what it gave stay out of the message: there are secrets in them.
-            said = done.stderr.strip() or (done.stdout.strip() if shown else "")
+            # A preview in JSON says there what went wrong.
+            said = done.stderr.strip() or (
+                done.stdout.strip() if shown else "\n".join(errors_in(done.stdout))
+            )
             raise UserError(f"pulumi {' '.join(arguments[:2])} failed: {said}")
         return done.stdout
 
 
-def _has_store(deployment: Mapping[str, Any]) -> bool:
-    """Whether a refresh asks the object store: before it has something, it may not be there."""
-    types = [resource["type"] for resource in deployment.get("resources") or []]
-    return any(type.startswith("minio:") for type in types)
+def _asked_once(confirm: Callable[[str], None]) -> Callable[[str], None]:
+    """The same, but for questions that were answered before."""
+    answered: set[str] = set()
+
+    def ask(question: str) -> None:
+        if question not in answered:
+            confirm(question)
+            answered.add(question)
+
+    return ask
 
 
 def recover(
-    name: str, confirm: Callable[[str], None], *, adopt: bool = False, forget_store: bool = False
+    name: str, confirm: Callable[[str], None], *, adopt: bool = False, forget: Collection[str] = ()
 ) -> None:
-    """Put the state in order; raises UserError where that can't be done."""
-    stack = Stack(name, confirm)
-    exported = stack.export()
-    deployment = exported.get("deployment") or {}
-    pending = len(deployment.get("pending_operations") or [])
-    deployment, kept = settled(deployment)
-    if pending:
-        print(f"{pending} under way; may exist: {', '.join(kept) or 'none'}", flush=True)
-    if forget_store:
-        confirm(f"Are bucket, user and policy of {name} lost, and the traces in it?")
-        deployment = without_store(deployment)
-    if pending or forget_store:
-        stack.replace_state({**exported, "deployment": deployment})
-    if adopt:
-        deployment, kept = adopted(deployment, stack.plan())
-        listed = "\n  ".join(kept)
-        if kept:
-            confirm(f"If these exist, they are from now on {name}'s:\n  {listed}\nAre they?")
-            print(f"may exist:\n  {listed}", flush=True)
-            stack.replace_state({**exported, "deployment": deployment})
+    """Put the state in order; raises UserError where that can't be done.
+
+    `confirm` asks, and raises UserError where the answer is no; `forget` is of `FORGOTTEN`.
+    """
     file = ROOT / f"Pulumi.{name}.yaml"
     store = sections(stack_file.read(file), set())[0].object_store
-    looked_for = with_former_users(deployment, store)
-    try:
-        with ExitStack() as held:
-            # A store that is not there (any more) has nothing in it to ask for either.
-            open_forwards(file, held, store=_has_store(deployment))
-            if looked_for != deployment:
-                # Not before the store is reached: what does not exist would stay in the state.
-                stack.replace_state({**exported, "deployment": looked_for})
+    ask = _asked_once(confirm)
+    stack = Stack(name, ask)
+    with ExitStack() as held:
+        for _ in range(_ATTEMPTS):
+            # Of the attempt before.
+            held.close()
+            exported = stack.export()
+            found = exported.get("deployment") or {}
+            deployment, kept = settled(found)
+            for package in forget:
+                ask(FORGOTTEN[package].format(name))
+                deployment = without(deployment, package)
+            if adopt:
+                deployment, more = adopted(deployment, stack.plan())
+                if more:
+                    listed = "\n  ".join(more)
+                    ask(f"If these exist, they are from now on {name}'s:\n  {listed}\nAre they?")
+                    kept += more
+            # A server that is not there (any more) has nothing in it to ask for either.
+            open_forwards(name, held, partial(holds, deployment))
+            looked_for = with_former_users(deployment, store)
+            pending = len(found.get("pending_operations") or [])
+            writes = bool(pending) or looked_for["resources"] != (found.get("resources") or [])
+            if not writes or stack.replace_state(exported, looked_for):
+                break
+        else:
+            raise UserError(f"the state of {name} is being written; wait until that has ended")
+        if pending:
+            print(f"{pending} under way", flush=True)
+        if kept:
+            print("\n  ".join(["may exist:", *kept]), flush=True)
+        try:
             stack.refresh()
-    except PortForwardError as error:
-        raise UserError(str(error)) from None
+        except UserError as error:
+            if not writes:
+                raise
+            raise UserError(
+                f"{error}\nThe state now lists what may not exist: make recover STACK={name} once "
+                "more, before anything else"
+            ) from None
     if looked_for != deployment:
         after = stack.export()["deployment"].get("resources") or []
         former = [resource["id"] for resource in after if _FORMER in resource["urn"]]
@@ -354,8 +404,12 @@ def recover(
 def _confirmed(question: str) -> None:
     if not sys.stdin.isatty():
         raise UserError(f"{question} Say so with --yes (make recover ARGS=--yes)")
-    if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
-        raise UserError("not confirmed; nothing was changed")
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise UserError("not confirmed; the state was not changed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -368,8 +422,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--forget-store",
-        action="store_true",
+        dest="forget",
+        action="append_const",
+        const="minio",
+        default=[],
         help="what is in the object store is lost with its volume: the next update makes it anew",
+    )
+    parser.add_argument(
+        "--forget-grafana",
+        dest="forget",
+        action="append_const",
+        const="grafana",
+        help="data sources and dashboards are lost with their Grafana",
     )
     parser.add_argument(
         "--yes", action="store_true", help="no update of the stack runs any more; don't ask"
@@ -387,5 +451,5 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.stack,
         (lambda _: None) if said_yes else _confirmed,
         adopt=arguments.adopt,
-        forget_store=arguments.forget_store,
+        forget=arguments.forget,
     )

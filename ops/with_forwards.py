@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-from contextlib import ExitStack, suppress
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from typing import Any, Final
 
 from components.grafana import grafana_forward
 from components.minio_server import minio_forward
@@ -20,6 +21,7 @@ from config.grafana import GrafanaApiConfig
 from config.load import sections
 from config.object_store import MinioConfig
 from ops import UserError, stack_file
+from ops.pulumi_stacks import PulumiStacks
 from ops.stack_files import ROOT
 from port_forward import PortForwardError
 
@@ -27,27 +29,44 @@ _IN_PARTS: Final = ("--exclude", "--target", "-t")
 """Options of a destroy that leaves something out: the store's server may stay."""
 
 NAME = "with-forwards"
-_REMEDY: Final = (
-    "If the store is lost for good, with all that was in it: make recover STACK={} "
-    "ARGS=--forget-store, and then this again."
-)
 HELP = "run a command while a stack's store and Grafana are forwarded to this machine"
 
 
-def open_forwards(file: Path, held: ExitStack, *, store: bool) -> None:
-    """Open what the stack forwards until `held` ends; nothing for what has an address.
+def holds(deployment: Mapping[str, Any], package: str) -> bool:
+    """Whether a state has anything that is in a server: `minio`, `grafana`."""
+    types = [resource["type"] for resource in deployment.get("resources") or []]
+    return any(type.startswith(f"{package}:") for type in types)
 
-    The store only where it is said to be needed: it may not be there. Raises PortForwardError.
+
+def open_forwards(name: str, held: ExitStack, needed: Callable[[str], bool]) -> None:
+    """Open what a stack forwards until `held` ends; nothing for what has an address.
+
+    Each only where it is needed, which is asked by package (`minio`, `grafana`): it may not be
+    there. Raises UserError.
     """
     # Not `parse`: this is no place to refuse a stack for anything else that is wrong with it.
-    stack, _, _ = sections(stack_file.read(file), set())
-    minio, grafana = stack.object_store, stack.grafana
-    if store and isinstance(minio, MinioConfig) and minio.admin.endpoint is None:
+    stack, _, _ = sections(stack_file.read(ROOT / f"Pulumi.{name}.yaml"), set())
+    minio, shown = stack.object_store, stack.grafana
+    if isinstance(minio, MinioConfig) and minio.admin.endpoint is None and needed("minio"):
         forward = minio_forward(minio, stack.kubernetes)
-        held.enter_context(forward.held(minio.namespace, f"statefulset/{minio.name}"))
-    if isinstance(grafana, GrafanaApiConfig) and (way := grafana.port_forward) is not None:
+        with _or_forget(name, "the store is lost for good, with all that was in it", "store"):
+            held.enter_context(forward.held(minio.namespace, f"statefulset/{minio.name}"))
+    way = shown.port_forward if isinstance(shown, GrafanaApiConfig) else None
+    if way is not None and needed("grafana"):
         forward = grafana_forward(way, stack.kubernetes)
-        held.enter_context(forward.held(way.namespace, way.resource))
+        with _or_forget(name, "Grafana is lost for good, with what it showed", "grafana"):
+            held.enter_context(forward.held(way.namespace, way.resource))
+
+
+@contextmanager
+def _or_forget(name: str, lost: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except PortForwardError as error:
+        raise UserError(
+            f"{error}\nIf {lost}: make recover STACK={name} ARGS=--forget-{what}, and then this "
+            "again."
+        ) from None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,11 +87,14 @@ def run(arguments: argparse.Namespace) -> int:
     if not file.is_file():
         raise UserError(f"there is no {file.name}; name one of the stacks that are here")
     with ExitStack() as held:
-        try:
-            parts = any(word.startswith(_IN_PARTS) for word in arguments.command)
-            open_forwards(file, held, store=parts or not arguments.destroys)
-        except PortForwardError as error:
-            raise UserError(f"{error}\n{_REMEDY.format(arguments.stack)}") from None
+        parts = any(word.startswith(_IN_PARTS) for word in arguments.command)
+        state = cache(lambda: PulumiStacks().deployment(arguments.stack))
+
+        def needed(package: str) -> bool:
+            goes = package == "minio" and arguments.destroys and not parts
+            return not goes and holds(state(), package)
+
+        open_forwards(arguments.stack, held, needed)
         command = held.enter_context(subprocess.Popen(arguments.command))
         while True:
             # Ctrl-C reaches the command as well, and Pulumi takes its time to stop in good order.

@@ -100,6 +100,26 @@ def test_recovery_leaves_no_secret_in_clear(box_for) -> None:
     assert not [1 for word in hidden for shown in [text, *written] if word in shown]
 
 
+@pytest.mark.parametrize("lost", ["minio-service", "tempo-release"])
+def test_an_update_after_a_recovery_that_broke_off_leaves_nothing_out(box_for, lost: str) -> None:
+    """What was being created is in the state then, and nobody has looked whether it exists."""
+    box = box_for("up")
+    box.cloud.fail("create", id=lost, when="before", act=box.kill)
+    with pytest.raises(SandboxError, match="ended by SIGKILL"):
+        box.up()
+    for _ in range(OPERATIONS["up"]):
+        box.cloud.fail("read")
+    with pytest.raises(SandboxError, match="once more, before anything else"):
+        Shell(box).run(guide.commands("recover")[0])
+    box.cloud.forget_faults()
+    try:
+        # Against what it says.
+        box.up()
+    except SandboxError:
+        Shell(box).run(guide.procedures()["recover"], hurry=True)
+    assert_whole(box)
+
+
 def test_a_foreign_object_that_stopped_a_creation_is_not_taken_over(box_for) -> None:
     """The engine was told so, and has nothing pending: recovery knows of no such creation."""
     box = box_for("up")

@@ -30,6 +30,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(with_forwards, "ROOT", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
+    there = [{"type": "minio:index/s3Bucket:S3Bucket"}, {"type": "grafana:oss/folder:Folder"}]
+    monkeypatch.setattr(with_forwards.PulumiStacks, "deployment", lambda *_: {"resources": there})
     return tmp_path
 
 
@@ -99,6 +101,14 @@ def test_a_destroy_reaches_grafana_and_a_store_whose_server_may_stay(
     assert len(called) == (2 if store else 1)
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_what_the_state_has_nothing_in_is_not_reached(
+    project: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(with_forwards.PulumiStacks, "deployment", lambda *_: {})
+    provide_kubectl(project, "echo 'error: statefulset not found' >&2; exit 1")
+    assert run(project, MINIO_IN_CLUSTER.format(port=port), sys.executable, "-c", "") == 0
 
 
 def test_what_kubectl_says_is_what_the_user_reads(project: Path, port: int) -> None:
