@@ -41,13 +41,21 @@ class Stacks(Protocol):
 class PulumiStacks:
     """The stacks of the project in a directory, in the backend that is logged in to."""
 
-    def __init__(self, directory: Path = ROOT, environment: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        directory: Path = ROOT,
+        environment: Mapping[str, str] | None = None,
+        *,
+        runs_programs: bool = True,
+    ):
+        """Without `runs_programs` a CLI that has no language host does: only states are read."""
         self._directory = directory
         self._given = environment
+        self._runs_programs = runs_programs
 
     @cached_property
     def _pulumi(self) -> Path:
-        return locate(needs_language_host=True).path
+        return locate(needs_language_host=self._runs_programs).path
 
     @cached_property
     def _environment(self) -> dict[str, str]:

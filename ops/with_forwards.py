@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"there is no {file.name}; name one of the stacks that are here")
     with ExitStack() as held:
         parts = any(word.startswith(_IN_PARTS) for word in arguments.command)
-        state = cache(lambda: PulumiStacks().deployment(arguments.stack))
+        state = cache(lambda: PulumiStacks(runs_programs=False).deployment(arguments.stack))
 
         def needed(package: str) -> bool:
             goes = package == "minio" and arguments.destroys and not parts
