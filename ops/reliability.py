@@ -12,8 +12,8 @@ Each file of docs/reliability/ holds the results of one part, and the page is ma
 
 `name` says what was counted, `figure` the count (text, with its unit), `command` what gives it
 again, `date` the day on which it did. A part that tests count is one of PARTS, and `python -m ops
-reliability --measure` writes its file; of what is measured otherwise the file is written by whoever
-measures it.
+reliability --measure` writes its file; that of what needs a cluster is written by the tests that
+measure it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
@@ -43,6 +43,8 @@ PAGE: Final = ROOT / GENERATES
 RESULTS: Final = ROOT / "docs" / "reliability"
 FULL: Final = "TRACING_RELIABILITY"
 """Set to `full`, tests that CI runs a part of run as a whole."""
+FIGURES: Final = "TRACING_FIGURES"
+"""Names a file for the numbers that tests count themselves: JSON, by what was counted."""
 
 _INTRODUCTION: Final = """\
 # Reliability
@@ -50,7 +52,8 @@ _INTRODUCTION: Final = """\
 What was broken on purpose, and what came of it. The figures are written by the commands beside
 them, into `docs/reliability/`; this page is made from those files (`make generate`). `make test`
 runs a part of each; the whole of what needs no cluster is
-`.venv/bin/python -m ops reliability --measure`. What to do when it happens to you is in
+`.venv/bin/python -m ops reliability --measure`. What a cluster needs for the rest is in
+[development.md](development.md#tests). What to do when it happens to you is in
 [operations.md](operations.md#recovery).
 """
 
@@ -68,14 +71,15 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What the tests of one module count."""
+    """What tests count."""
 
     title: str
     about: str
-    tests: str
-    """The module, relative to the repository."""
-    counted: Mapping[str, str]
-    """By the name of a test: what the number of its passed cases says."""
+    tests: tuple[str, ...]
+    """The modules, relative to the repository."""
+    counted: Mapping[str, str] = field(default_factory=dict)
+    """By the name of a test: what the number of its passed cases says. Empty where the tests count
+    something else than their cases, and write it (`FIGURES`)."""
 
 
 PARTS: Final[Mapping[str, Part]] = {
@@ -87,7 +91,7 @@ PARTS: Final[Mapping[str, Part]] = {
             "and of a destroy. Then the commands of the guide are run, two of them; afterwards all "
             "that exists is in the state, once, the keys are valid, and the next preview is empty."
         ),
-        tests="tests/engine/test_kills.py",
+        tests=("tests/engine/test_kills.py",),
         counted={
             "test_a_killed_update_converges_in_two_documented_commands": (
                 "kills mended by two documented commands"
@@ -102,7 +106,7 @@ PARTS: Final[Mapping[str, Part]] = {
             "fails naming the resource, the state stays valid, and the same command again "
             "converges. Where the answer to a creation is lost, two documented commands adopt it."
         ),
-        tests="tests/engine/test_faults.py",
+        tests=("tests/engine/test_faults.py",),
         counted={
             "test_an_operation_that_fails_is_named_and_the_rerun_converges": (
                 "failed operations named, and converged by the same command"
@@ -120,7 +124,7 @@ PARTS: Final[Mapping[str, Part]] = {
             "in the sandbox. Then the two commands for a killed update converge; where they end in "
             "`already exists`, the two that the guide has for that."
         ),
-        tests="tests/engine/test_schedules.py",
+        tests=("tests/engine/test_schedules.py",),
         counted={
             "test_a_random_schedule_of_faults_ends_in_a_whole_stack": "schedules that converged",
         },
@@ -132,13 +136,29 @@ PARTS: Final[Mapping[str, Part]] = {
             "random places; every command is refused, and the guide's commands restore it. A "
             "second writer is started while an update runs, and refused."
         ),
-        tests="tests/engine/test_state_file.py",
+        tests=("tests/engine/test_state_file.py",),
         counted={
             "test_a_damaged_state_is_refused_and_the_backup_restores_it": (
                 "damaged files refused and restored"
             ),
             "test_a_second_writer_is_refused_while_an_update_runs": "second writers refused",
         },
+    ),
+    "wrong-stack-files": Part(
+        title="Wrong stack files",
+        about=(
+            "Stack files with one thing wrong, made from the schema and written by hand. Each is "
+            "refused before anything is registered, by a message that names the key and the remedy."
+        ),
+        tests=("tests/unit/test_bad_configuration.py", "tests/engine/test_bad_configuration.py"),
+    ),
+    "secrets": Part(
+        title="Secrets",
+        about=(
+            "Marked values through every secret setting, looked for (as they are, base64, escaped "
+            "for URLs and JSON) in all that the engine and the commands write and print."
+        ),
+        tests=("tests/unit/test_secrets_in_messages.py", "tests/engine/test_secrets.py"),
     ),
 }
 """Each part that tests count, by the name of its file in docs/reliability/."""
@@ -161,35 +181,57 @@ def page() -> str:
 
 
 def measure(name: str, processes: int) -> bool:
-    """Run the tests of a part, all of them, and write what they counted; whether all passed."""
+    """Run the tests of a part, all of them, and write what they counted; whether all passed.
+
+    Of tests that count something else than their cases nothing is written where one failed: their
+    numbers would not show it.
+    """
     part = PARTS[name]
-    command = f".venv/bin/python -m ops reliability --measure {name}"
+    # In one process where the tests count themselves: each would have but a part of the numbers.
+    spread = processes if part.counted else 0
     with tempfile.TemporaryDirectory() as directory:
-        report = Path(directory) / "report.xml"
+        report, noted = Path(directory) / "report.xml", Path(directory) / "figures.json"
         ran = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", part.tests, f"--junit-xml={report}"),
-                *(f"--numprocesses={processes}", "--dist=worksteal", "-q", "-rs"),
+                *(sys.executable, "-m", "pytest", *part.tests, f"--junit-xml={report}"),
+                *(f"--numprocesses={spread}", "--dist=worksteal", "-q", "-rs"),
             ],
             cwd=ROOT,
-            env={**os.environ, FULL: "full"},
+            env={**os.environ, FULL: "full", FIGURES: str(noted)},
             check=False,
         )
         if not report.is_file():
-            raise UserError(f"{part.tests} did not run; what pytest said is above")
-        cases = _cases(report)
+            raise UserError(f"{' '.join(part.tests)} did not run; what pytest said is above")
+        if part.counted:
+            counts = _of_cases(part.counted, _cases(report))
+        elif ran.returncode:
+            return False
+        else:
+            counts = _noted(noted)
+    command = f".venv/bin/python -m ops reliability --measure {name}"
     today = datetime.date.today().isoformat()
     figures = [
-        Figure(
-            name=said,
-            figure=f"{cases[test, True]} of {cases[test, True] + cases[test, False]}",
-            command=command,
-            date=today,
-        )
-        for test, said in part.counted.items()
+        Figure(name=said, figure=figure, command=command, date=today)
+        for said, figure in counts.items()
     ]
     write(name, part.title, part.about, figures)
     return ran.returncode == 0
+
+
+def _of_cases(counted: Mapping[str, str], cases: Counter[tuple[str, bool]]) -> dict[str, str]:
+    """How many cases of each test passed, of how many, by what that says."""
+    return {
+        said: f"{cases[test, True]} of {cases[test, True] + cases[test, False]}"
+        for test, said in counted.items()
+    }
+
+
+def _noted(file: Path) -> dict[str, str]:
+    """What tests wrote, by what they counted."""
+    if not file.is_file():
+        raise UserError("the tests counted nothing: they were skipped, for the reasons above")
+    counts: dict[str, int] = json.loads(file.read_text(encoding="utf-8"))
+    return {name: f"{number:,}" for name, number in sorted(counts.items())}
 
 
 def write(name: str, title: str, about: str, figures: list[Figure]) -> None:

@@ -27,6 +27,8 @@ def _helm(cloud: "Cloud", arguments: list[str]) -> tuple[str, int]:
     for word in rest:
         if word in ("-n", "--namespace"):
             namespace = next(rest)
+        elif word == "--kube-context":
+            next(rest)  # There is one cluster.
         elif word in ("-A", "--all-namespaces"):
             all_namespaces = True
         elif word == "--pending":

@@ -94,12 +94,7 @@ class Shell:
             self._cluster() as address,
         ):
             variables = {
-                **box.environment,
-                "PATH": f"{self._commands}:{box.environment['PATH']}",
-                "PULUMI_SKIP_CONFIRMATIONS": "true",
-                "SANDBOX_CLI": str(box.engine.cli),
-                "SANDBOX_COMMANDS": str(self._commands),
-                "SANDBOX_FORWARD": str(box.directory / "bin" / "kubectl"),
+                **self.variables(),
                 "SANDBOX_HURRY": "--skip-preview" if hurry else "",
                 "SANDBOX_INLINE": " ".join(inline),
                 "SANDBOX_SOCKET": address,
@@ -109,6 +104,18 @@ class Shell:
         if status:
             raise SandboxError(text)
         return text
+
+    def variables(self) -> dict[str, str]:
+        """The environment of a command; no program and no cluster answers it yet."""
+        box = self._box
+        return {
+            **box.environment,
+            "PATH": f"{self._commands}:{box.environment['PATH']}",
+            "PULUMI_SKIP_CONFIRMATIONS": "true",
+            "SANDBOX_CLI": str(box.engine.cli),
+            "SANDBOX_COMMANDS": str(self._commands),
+            "SANDBOX_FORWARD": str(box.directory / "bin" / "kubectl"),
+        }
 
     def _run(self, script: str, variables: Mapping[str, str]) -> tuple[str, int]:
         # Echoed, so that a failure says which of the commands it was.

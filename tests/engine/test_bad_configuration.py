@@ -13,14 +13,12 @@ from tests.unit.bad_stacks import CANARY, BadStack, bad_stacks
 from tests.unit.bad_values import Mistake, mistakes
 from tests.unit.test_stack_file import REFUSED
 
-COMMAND = "python -m pytest tests/engine/test_bad_configuration.py"
-
 
 @pytest.fixture(scope="module")
 def tally() -> Iterator[Counter[str]]:
     counted: Counter[str] = Counter()
     yield counted
-    reliability.note("configuration", COMMAND, dict(counted))
+    reliability.note(counted)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,14 @@ from sandbox.shell import Shell
 from tests.engine import guide
 from tests.engine.whole import assert_whole, existing
 
+TEXT = guide.PAGE.read_text("utf-8")
 ELSEWHERE = {"recover", "recover-destroy", "adopt", "damaged"}
 """Procedures that other modules of this directory run."""
+
+
+COMMAND = re.compile(r"^(?:helm|kubectl) .*|(?<=`)(?:helm|kubectl) (?!template)[^`]*", re.MULTILINE)
+CLUSTER_COMMANDS = [" ".join(command.split()) for command in COMMAND.findall(TEXT)]
+"""What the guide says to helm and kubectl, in blocks and in sentences."""
 
 
 def with_grafana(directory: Path) -> Sandbox:
@@ -49,6 +56,11 @@ def test_every_procedure_of_the_guide_is_run_by_a_test() -> None:
     source = Path(__file__).read_text("utf-8")
     for name in guide.procedures().keys() - ELSEWHERE:
         assert f'"{name}"' in source, name
+
+
+@pytest.mark.parametrize("command", CLUSTER_COMMANDS)
+def test_helm_and_kubectl_are_told_the_cluster_and_take_no_current_one(command: str) -> None:
+    assert '-context "$CONTEXT"' in command
 
 
 def test_a_new_key_of_the_store_is_in_use_and_the_old_user_is_gone(box) -> None:
@@ -117,7 +129,7 @@ def test_a_pending_release_is_found_and_mended(box, status: str, name: str) -> N
     found = Shell(box).run("helm list -A --pending")
     assert f"opentelemetry-collector\totel\t{2 if name == 'pending-upgrade' else 1}" in found
 
-    run(box, name, "NAME=opentelemetry-collector NAMESPACE=otel\n")
+    run(box, name, "NAME=opentelemetry-collector NAMESPACE=otel CONTEXT=staging\n")
 
     assert release(box, id)["status"]["status"] == "deployed"
     assert_whole(box)
@@ -167,6 +179,56 @@ def test_a_store_whose_volume_is_lost_is_made_anew(box) -> None:
         box.cloud.remove("minio", lost.kind, lost.id)
     run(box, "lost-volume")
     assert_whole(box)
+
+
+def at_another_server(box: Sandbox) -> None:
+    """Let the store be one that has nothing but a copy of the bucket."""
+    claim = "tempo/data-minio-0"
+    if box.cloud.get("kubernetes", "PersistentVolumeClaim", claim) is not None:
+        # The sandbox has one MinIO: from now on its data is not on this volume.
+        box.cloud.drift("kubernetes", "PersistentVolumeClaim", claim, "sandbox/data-of", "")
+    for left in box.cloud.objects("minio"):
+        box.cloud.remove("minio", left.kind, left.id)
+    box.cloud.put("minio", "S3Bucket", "tempo", {"objects": {"traces": "x"}, "acl": "private"})
+
+
+def assert_moved(box: Sandbox, endpoint: str) -> None:
+    values = release(box, "tempo/tempo-distributed")["values"]
+    assert values["storage"]["trace"]["s3"]["endpoint"] == endpoint
+    made = {found.kind for found in box.cloud.objects("minio")}
+    assert made == {"S3Bucket", "IlmPolicy", "IamUser", "IamPolicy"}
+    [bucket] = box.cloud.objects("minio", "S3Bucket")
+    assert bucket.properties["objects"] == {"traces": "x"}
+    assert [r["id"] for r in box.resources() if r.get("protect") and r["id"] == "tempo"]
+    assert_whole(box)
+
+
+def test_a_stack_moves_to_another_store_and_from_there_to_a_third(box) -> None:
+    password = "printf new-password > password\n"
+    box.set_config("tracing:deleteData", False)
+    Shell(box).run("make up STACK=staging", hurry=True)
+    run(box, "give-up-minio")
+    at_another_server(box)
+    run(box, "move-store", password)
+    run(box, "end-move")
+    assert box.cloud.get("kubernetes", "StatefulSet", "tempo/minio") is None
+    assert box.cloud.get("kubernetes", "PersistentVolumeClaim", "tempo/data-minio-0") is None
+    assert_moved(box, "minio.example.com:9000")
+
+    at_another_server(box)
+    commands = guide.procedures()["move-store"].replace("minio.example", "minio-2.example")
+    Shell(box).run(password + commands, hurry=True)
+    run(box, "end-move")
+    assert_moved(box, "minio-2.example.com:9000")
+
+
+def test_a_move_is_refused_while_the_stack_has_not_given_up_its_own_minio(box) -> None:
+    box.set_config("tracing:deleteData", False)
+    Shell(box).run("make up STACK=staging", hurry=True)
+    at_another_server(box)
+    with pytest.raises(SandboxError, match=r"minio-server.*protect|protect.*minio-server"):
+        run(box, "move-store", "printf new-password > password\n")
+    assert box.cloud.get("kubernetes", "StatefulSet", "tempo/minio") is not None
 
 
 def test_the_traces_stay_where_all_the_rest_is_destroyed_and_are_taken_up_again(box) -> None:

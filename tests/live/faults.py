@@ -18,7 +18,11 @@ from tests.live.waiting import until
 
 RESULTS: Final = "TRACING_FAULTS_RESULTS"
 
-COMMAND: Final = "TRACING_FAULTS=... .venv/bin/python -m pytest -n0 tests/live/test_faults*.py"
+COMMAND: Final = (
+    "TRACING_LIVE_CONTEXT=... TRACING_FAULTS=... "
+    f"{RESULTS}=docs/reliability/cluster.json "
+    ".venv/bin/python -m pytest -n0 tests/live/test_faults*.py"
+)
 PART: Final[dict[str, Any]] = {
     "title": "On a cluster",
     "about": (

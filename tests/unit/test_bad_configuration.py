@@ -1,7 +1,4 @@
-"""Wrong stack files, made from the schema or written by hand: refused, with key and remedy.
-
-For docs/reliability.md: TRACING_FIGURES=docs/reliability, with the command below.
-"""
+"""Wrong stack files, made from the schema or written by hand: refused, with key and remedy."""
 
 from __future__ import annotations
 
@@ -28,8 +25,6 @@ from tests import reliability
 from tests.unit.bad_stacks import CANARY, BadStack, bad_stacks
 from tests.unit.bad_values import UNKNOWN, Mistake, mistakes
 
-COMMAND = "python -m pytest tests/unit/test_bad_configuration.py"
-
 REMEDY = re.compile(
     r"\b(add|did you mean|list it|put|read|remove|run|set|take|upgrade|use|write)\b", re.IGNORECASE
 )
@@ -45,7 +40,7 @@ BY_LEAF: dict[str, list[Mistake]] = {
 def tally() -> Iterator[Counter[str]]:
     counted: Counter[str] = Counter()
     yield counted
-    reliability.note("configuration", COMMAND, dict(counted))
+    reliability.note(counted)
 
 
 def findings(raw: dict[str, Any], stack: str, secret_keys: frozenset[str]) -> tuple[Finding, ...]:
