@@ -53,9 +53,10 @@ def reached(address: str, default_port: int, target: TargetConfig) -> Server:
 
 
 def _place(host: str) -> Outside:
-    parts = host.removesuffix(".cluster.local").split(".")
-    if len(parts) == 3 and parts[2] == "svc":
-        return Outside(namespaces=(parts[1],))
+    # From the end: the name of a pod behind a headless Service has one label more in front.
+    labels = host.removesuffix(".cluster.local").split(".")
+    if len(labels) >= 3 and labels[-1] == "svc":
+        return Outside(namespaces=(labels[-2],))
     try:
         return Outside(cidrs=(str(ipaddress.ip_network(host)),))
     except ValueError:

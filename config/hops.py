@@ -97,8 +97,10 @@ def _metrics(stack: StackConfig) -> dict[Hop, HopState]:
                 remedy=f"write an https address in {key}.remoteWriteUrl",
             )
     has_operator = stack.prometheus is not None and stack.prometheus.operator is not None
-    # Without an operator a Prometheus that the policies let in asks by settings of its own.
-    if not has_operator and not stack.network_policies.scrapers.given:
+    policies = stack.network_policies
+    # Without an operator a Prometheus that the policies let in asks by settings of its own; without
+    # policies that is any.
+    if not has_operator and policies.enabled and not policies.scrapers.given:
         return hops
     hops["prometheus-to-tempo"] = HopState(encrypted=stack.tempo.tls is not None, remedy=_TEMPO_TLS)
     if stack.collector is not None:

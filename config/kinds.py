@@ -6,7 +6,7 @@ message is all a user sees when `pulumi up` refuses a file.
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -144,6 +144,19 @@ def split_registry(image: str) -> tuple[str, str]:
     # As container runtimes tell a registry from the first part of a name.
     named = slash and ("." in first or ":" in first or first == "localhost")
     return (first, rest) if named else ("", image)
+
+
+def is_every_address(cidrs: Iterable[str]) -> bool:
+    """Whether CIDRs are every address of IPv4 or of IPv6, one alone or several together.
+
+    Raises ValueError when one of them is no CIDR.
+    """
+    networks = [ipaddress.ip_network(cidr) for cidr in cidrs]
+    four = [each for each in networks if isinstance(each, ipaddress.IPv4Network)]
+    six = [each for each in networks if isinstance(each, ipaddress.IPv6Network)]
+    # Also by parts: 0.0.0.0/1 and 128.0.0.0/1 are every address as well.
+    collapsed = [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
+    return any(network.prefixlen == 0 for network in collapsed)
 
 
 def _positive_duration(text: str) -> str:

@@ -2,23 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from .base import Section
 from .collector import AttributeName
 from .kinds import Cidr, DnsLabel, NonEmpty, TenantId
 from .scope import PerEnvironment
 
-
-def _not_everybody(network: str) -> str:
-    if network.endswith("/0"):
-        raise ValueError(
-            "is every address, so that anybody could say who they are; write the proxy's own"
-        )
-    return network
-
-
-Network = Annotated[Cidr, AfterValidator(_not_everybody)]
 User = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
 
@@ -41,7 +31,7 @@ class TrustedProxyConfig(Section):
     """By a header."""
     header: PerEnvironment[HeaderName] = "X-Tenant"
     """Header with the tenant. The proxy has to take it out of what clients send."""
-    networks: PerEnvironment[Annotated[tuple[Network, ...], Field(min_length=1)]]
+    networks: PerEnvironment[Annotated[tuple[Cidr, ...], Field(min_length=1)]]
     """Addresses of the proxy, such as 10.1.0.0/16: from anywhere else nothing is taken."""
 
 
@@ -57,7 +47,8 @@ class TenancyConfig(Section):
 
     attribute: PerEnvironment[AttributeName] = "k8s.namespace.name"
     """Resource attribute that a span's tenant is told by. One of `k8s.` is what the cluster says of
-    the sender's pod, whatever the sender itself says; any other is the sender's word."""
+    the sender's pod, whatever the sender itself says; not beside `tracing:linkerd`, as a meshed
+    collector sees its own proxy's address only. Any other is the sender's word."""
     tenants: PerEnvironment[Annotated[dict[TenantId, tuple[NonEmpty, ...]], Field(min_length=1)]]
     """The values of the attribute by tenant, such as shop: [shop, checkout]; the tenant's own name
     if there are none."""

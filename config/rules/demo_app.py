@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from ..errors import Finding, shown
+from ..errors import Finding
 from ..platform import Environment
 from ..stack import NAMESPACED, StackConfig, namespaces_of
-from .registry import rule
+from .registry import rule, shared
 
 
 @rule("demo_app", "environment")
@@ -22,13 +22,6 @@ def _no_demo_in_prod(stack: StackConfig, environment: Environment) -> Iterator[F
 @rule(*NAMESPACED)
 def _the_demo_has_a_namespace_of_its_own(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     # It is called `web` and the like there, and goes with everything that it brought.
-    if stack.demo_app is None:
-        return
-    names = namespaces_of(stack)
-    demo = names.pop("demoApp.namespace")
-    for key, name in names.items():
-        if name == demo:
-            yield Finding(
-                "tracing:demoApp.namespace",
-                f"{shown(demo)} is also tracing:{key}; write a namespace of the demo's own",
-            )
+    yield from shared(
+        namespaces_of(stack), "demoApp.namespace", "write a namespace of the demo's own"
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from ..errors import Finding, shown
 from ..grafana import GrafanaApiConfig, GrafanaSidecarConfig, LokiDatasourceConfig
@@ -102,6 +103,22 @@ def _two_forwards_have_two_ports(stack: StackConfig, _: Environment) -> Iterator
 def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     if isinstance(stack.grafana, GrafanaApiConfig):
         yield from unreadable("tracing:grafana.caFile", stack.grafana.ca_file)
+
+
+@rule("grafana")
+def _the_authority_is_asked_for(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    grafana = stack.grafana
+    # With portForward it is told that the authority has no use there.
+    if not isinstance(grafana, GrafanaApiConfig) or grafana.port_forward is not None:
+        return
+    if grafana.ca_file is None or grafana.url is None:
+        return
+    if urlsplit(grafana.url).scheme == "http":
+        yield Finding(
+            "tracing:grafana.caFile",
+            "has no effect: this hop is plain HTTP; remove it, or write an https address in "
+            "tracing:grafana.url",
+        )
 
 
 @rule("grafana", "kubernetes", *NAMESPACED)

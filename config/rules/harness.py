@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from ..errors import Finding, shown
 from ..harness_services import GLOBAL_SECTION, Proof, minor_version, service
 from ..platform import Environment
-from ..stack import StackConfig
-from .registry import rule
+from ..stack import NAMESPACED, StackConfig, namespaces_of
+from .registry import rule, shared
 
 
 @rule("harness")
@@ -17,6 +17,17 @@ def _values_are_merged_into_a_release(stack: StackConfig, _: Environment) -> Ite
             "is only used with install: release; write that, or remove it and keep your values in "
             "your own file (helm upgrade -f yours.yaml -f harnessValues)",
         )
+
+
+@rule(*NAMESPACED)
+def _the_release_has_a_namespace_of_its_own(
+    stack: StackConfig, _: Environment
+) -> Iterator[Finding]:
+    # Which pods are Harness's is not known here: its network policy is about all pods of the
+    # namespace, and would open those of another component to each other and to every address.
+    yield from shared(
+        namespaces_of(stack), "harness.namespace", "write a namespace of Harness' own"
+    )
 
 
 @rule("harness")

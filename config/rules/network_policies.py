@@ -1,9 +1,9 @@
 """Rules on the network policies."""
 
-import ipaddress
 from collections.abc import Iterator
 
 from ..errors import Finding, shown
+from ..kinds import is_every_address
 from ..network_policies import NetworkPoliciesConfig, PeersConfig
 from ..object_store import MinioConfig
 from ..platform import Environment
@@ -50,12 +50,7 @@ def _nothing_is_said_of_policies_that_are_off(
 @rule("network_policies")
 def _every_address_is_acknowledged(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     for key, peers in _peers(stack.network_policies).items():
-        # Also by parts: 0.0.0.0/1 and 128.0.0.0/1 are every address as well.
-        networks = [ipaddress.ip_network(cidr) for cidr in peers.cidrs]
-        four = [each for each in networks if isinstance(each, ipaddress.IPv4Network)]
-        six = [each for each in networks if isinstance(each, ipaddress.IPv6Network)]
-        collapsed = [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
-        every = any(network.prefixlen == 0 for network in collapsed)
+        every = is_every_address(peers.cidrs)
         if every and not peers.acknowledge_every_address:
             yield Finding(
                 f"{KEY}.{key}.cidrs",

@@ -53,6 +53,17 @@ def needless(
             yield Finding(f"{key}.{name}", f"has no effect: {reason}; remove it")
 
 
+def shared(names: Mapping[str, str], key: str, remedy: str) -> Iterator[Finding]:
+    """A finding for each component in the namespace of the one under `key`, if there is that one.
+
+    `names` is the namespaces by key, as `namespaces_of` gives them.
+    """
+    own = names.get(key)
+    for other, name in names.items():
+        if other != key and name == own:
+            yield Finding(f"tracing:{key}", f"{shown(own)} is also tracing:{other}; {remedy}")
+
+
 def twice(values: dict[str, str], reason: str) -> Iterator[Finding]:
     """A finding for each key whose value is another key's as well."""
     counts = Counter(values.values())

@@ -57,6 +57,23 @@ def _authorities_can_be_read(stack: StackConfig, _: Environment) -> Iterator[Fin
         yield from unreadable(f"tracing:objectStore.{key}", path)
 
 
+@rule("object_store")
+def _authorities_are_asked_for(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    # Whoever wrote an authority takes the hop for one that is encrypted.
+    store = stack.object_store
+    if not isinstance(store, MinioConfig):
+        endpoint, section = store, "tracing:objectStore"
+    elif store.admin.endpoint is not None:
+        endpoint, section = store.admin, "tracing:objectStore.admin"
+    else:
+        return
+    if endpoint.insecure and endpoint.ca_file is not None:
+        yield Finding(
+            f"{section}.caFile",
+            f"has no effect: this hop is plain HTTP; remove it, or write {section}.insecure: false",
+        )
+
+
 def _ca_files(store: ObjectStoreConfig) -> dict[str, str]:
     """The files with certificates that a store names, by key."""
     if isinstance(store, MinioConfig):
@@ -85,7 +102,7 @@ def _secrets_of_the_store_differ(stack: StackConfig, _: Environment) -> Iterator
 @rule("object_store", "environment")
 def _the_ingress_is_encrypted(stack: StackConfig, environment: Environment) -> Iterator[Finding]:
     store = stack.object_store
-    if not isinstance(store, MinioConfig) or store.ingress is None or environment != "prod":
+    if not isinstance(store, MinioConfig) or store.ingress is None or environment == "dev":
         return
     if store.ingress.tls_secret_name is None:
         yield Finding(

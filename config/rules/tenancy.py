@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..errors import Finding, shown
+from ..kinds import is_every_address
 from ..object_store import ManagedStoreConfig
 from ..platform import Environment
 from ..retention import deletes_live_blocks, retention_days
 from ..stack import StackConfig
 from ..tempo import DistributedConfig
-from ..tenancy import BasicAuthConfig
+from ..tenancy import BasicAuthConfig, TrustedProxyConfig
 from .registry import rule, twice
 
 KEY: Final = "tracing:tenancy"
@@ -100,6 +101,32 @@ def _the_gateway_knows_who_asks(stack: StackConfig, _: Environment) -> Iterator[
                     f"{KEY}.authentication.users.{user}",
                     f"{shown(tenant)} is no tenant; write one of {', '.join(stack.tenancy.all)}",
                 )
+
+
+@rule("tenancy")
+def _a_trusted_proxy_is_not_everybody(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    authentication = stack.tenancy and stack.tenancy.authentication
+    if isinstance(authentication, TrustedProxyConfig) and is_every_address(authentication.networks):
+        yield Finding(
+            f"{KEY}.authentication.networks",
+            f"{shown(list(authentication.networks))} is every address, so that anybody could say "
+            "who they are; write the proxy's own",
+        )
+
+
+@rule("tenancy", "linkerd")
+def _the_cluster_can_say_who_sends(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    # The collector looks up the pod by the connection's address. In a meshed pod that is the
+    # address of its own proxy: every span would be that of a tenant who did not send it.
+    if stack.tenancy is None or stack.linkerd is None:
+        return
+    if stack.tenancy.attribute.startswith("k8s."):
+        yield Finding(
+            f"{KEY}.attribute",
+            f"{shown(stack.tenancy.attribute)} is told by the address that a span comes from, "
+            "which in a meshed collector is its own proxy's; write another attribute, which "
+            "senders set themselves, or remove tracing:linkerd",
+        )
 
 
 @rule("tenancy", "grafana")

@@ -320,6 +320,27 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         metrics-generator -> monitoring: 9090
         """,
     ),
+    "a Kafka by the name of one of its pods, a Prometheus likewise": (
+        {
+            "tracing:tempo": {
+                "profile": "distributed-3",
+                "acknowledgeNoDowngrade": True,
+                "memcached": False,
+                "kafka": {"address": "kafka-0.brokers.kafka.svc.cluster.local:9092"},
+                "metricsGenerator": {
+                    "remoteWriteUrl": "http://prometheus-0.all.monitoring.svc:9090/write"
+                },
+            },
+        },
+        False,
+        f"""
+        {EVERYWHERE}
+        {TEMPO_3} metrics-generator -> {TEMPO_3} metrics-generator: 3200 7946 9095
+        {TEMPO_3} metrics-generator -> minio: 9000
+        block-builder distributor live-store metrics-generator -> kafka: 9092
+        metrics-generator -> monitoring: 9090
+        """,
+    ),
 }
 
 

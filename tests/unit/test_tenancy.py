@@ -181,6 +181,7 @@ def test_the_check_and_the_collectors_own_spans_are_of_the_default_tenant() -> N
 
 
 BASIC = TENANCY["authentication"]
+TRUSTED = {"type": "trusted-proxy", "networks": ["10.1.0.0/16"]}
 
 
 @pytest.mark.parametrize(
@@ -217,20 +218,26 @@ BASIC = TENANCY["authentication"]
             "which Grafana does not take",
         ),
         ({"vulture": {"tenant": "nobody"}}, "vulture.tenant", "write one of platform"),
-        (
-            {
-                "tenancy": TENANCY
-                | {"authentication": {"type": "trusted-proxy", "networks": ["0.0.0.0/0"]}}
-            },
-            "tenancy.authentication.networks[0]",
-            "anybody could say",
+        *(
+            (
+                {"tenancy": TENANCY | {"authentication": TRUSTED | {"networks": networks}}},
+                "tenancy.authentication.networks",
+                "anybody could say",
+            )
+            for networks in (["0.0.0.0/0"], ["::/0"], ["0.0.0.0/1", "128.0.0.0/1"])
         ),
+        ({"linkerd": {}}, "tenancy.attribute", "write another attribute"),
     ],
 )
 def test_what_would_mix_tenants_is_refused(more: dict[str, Any], key: str, remedy: str) -> None:
     messages = refusal(**more)
     assert f"tracing:{key}" in messages, messages
     assert remedy in messages[f"tracing:{key}"]
+
+
+def test_meshed_senders_may_name_their_tenant_themselves() -> None:
+    run = run_of(tenancy=TENANCY | {"attribute": "tenant"}, linkerd={})
+    assert 'attributes["tenant"] == "bank"' in str(collector(run)["connectors"]["routing"])
 
 
 def test_without_a_collector_there_are_no_tenants() -> None:

@@ -294,6 +294,15 @@ def test_who_the_policies_let_in_to_scrape_is_a_hop_without_an_operator_too() ->
     assert "write tracing:traefik.metricsTls" in traefik
 
 
+def test_without_policies_whoever_asks_for_metrics_is_a_hop_and_the_store_answers_nobody() -> None:
+    off = {"tracing:networkPolicies": {"enabled": False}}
+    messages = refusal({**PROD, "tracing:collector": {}, "tracing:traefik": {}} | off)
+    assert {key for key in messages if ".prometheus-to-" in key} == {
+        f"tracing:allowInsecure.prometheus-to-{server}"
+        for server in ("tempo", "collector", "traefik")
+    }
+
+
 @pytest.mark.parametrize(
     "allowed",
     [
