@@ -114,7 +114,8 @@ def site(loaded: config.Loaded) -> Site:
         tls=cluster_tls(stack.tls),
         surroundings=surroundings(
             stack.network_policies,
-            reader_namespaces=config.reader_namespaces(stack),
+            grafana_namespaces=config.grafana_namespaces(stack),
+            tenants=stack.tenancy is not None,
             ingress_controllers=(
                 [traefik_peer(stack.traefik, namespaces.get(stack.traefik.namespace))]
                 if stack.traefik
@@ -361,7 +362,7 @@ def network_policies(at: Site, ingest: TraceIngest, query: TraceQuery) -> None:
         pulumi.log.warn(text)
     from_outside = (
         *connections(at.surroundings.senders, ingest.receivers),
-        *connections(at.surroundings.readers, query.server),
+        *connections(at.surroundings.askers, query.server),
     )
     owned = sorted(at.loaded.namespaces - {*at.stack.kubernetes.existing_namespaces})
     NetworkPolicies(

@@ -17,11 +17,15 @@ def certificate(
     dns_names: Sequence[Input[str]],
     tls: ClusterTls | None,
     opts: ResourceOptions,
+    client: bool = False,
 ) -> Input[str]:
     """The name of the Secret (tls.crt, tls.key) with the certificate for these DNS names.
 
     That is `given`, where it is there already; otherwise cert-manager is asked for one, in
     `secret_name`, and what uses the name waits until it is there.
+
+    Without `client` it is a server's only: Tempo's receivers take any client's certificate of the
+    authority, and would take the key of any server for the collector.
 
     Raises ValueError where nobody makes one; the configuration's rules refuse such a stack first.
     """
@@ -46,7 +50,11 @@ def certificate(
                 },
                 # A new key with each certificate: one that was stolen is of no use for long.
                 "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
-                "usages": ["digital signature", "server auth", "client auth"],
+                "usages": [
+                    "digital signature",
+                    "server auth",
+                    *(["client auth"] if client else []),
+                ],
             },
         },
         opts,

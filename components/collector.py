@@ -161,6 +161,7 @@ class Collector(pulumi.ComponentResource):
                 dns_names=[service_host(settings.release_name, args.namespace)],
                 tls=args.tls,
                 opts=child,
+                client=True,
             )
         verified = tempo.tls or (settings.tls and (tiers[1] or args.operator))
         if args.tls is not None and verified:

@@ -172,7 +172,7 @@ class KafkaLogin:
     secret_name: Input[str]
     username_key: str
     password_key: str
-    version: str | None = None
+    version: Input[str] | None = None
     """Another one whenever the login is: pods that read it are restarted then."""
 
 

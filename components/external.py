@@ -34,11 +34,11 @@ KAFKA_PORT: Final = 9092
 PORTS: Final = {"http": 80, "https": 443}
 
 
-def outside(peers: PeersConfig, *more: str) -> Outside:
+def outside(*peers: PeersConfig, namespaces: Sequence[str] = ()) -> Outside:
     """Who is named, and more namespaces."""
-    return Outside(
-        namespaces=tuple(sorted({*peers.namespaces, *more})), cidrs=tuple(sorted({*peers.cidrs}))
-    )
+    named = {namespace for each in peers for namespace in each.namespaces}
+    cidrs = {cidr for each in peers for cidr in each.cidrs}
+    return Outside(namespaces=tuple(sorted({*named, *namespaces})), cidrs=tuple(sorted(cidrs)))
 
 
 def reached(address: str, default_port: int, target: TargetConfig) -> Server:
@@ -66,12 +66,15 @@ def _place(host: str) -> Outside:
 def surroundings(
     settings: NetworkPoliciesConfig,
     *,
-    reader_namespaces: Sequence[str],
+    grafana_namespaces: Sequence[str],
+    tenants: bool,
     ingress_controllers: Sequence[Peer],
     remote_write_url: str | None,
 ) -> Surroundings:
     """Who is around the stack's pods; what is beside the configuration follows from the stack."""
     targets = settings.targets
+    # Whoever asks Tempo itself is of the tenant that they say they are.
+    askers = [settings.grafana] if tenants else [settings.grafana, settings.readers]
     api_server = targets.api_server
     remote_write = None
     if remote_write_url is not None:
@@ -79,7 +82,8 @@ def surroundings(
         remote_write = reached(url.netloc, PORTS[url.scheme], targets.remote_write)
     return Surroundings(
         senders=outside(settings.senders),
-        readers=outside(settings.readers, *reader_namespaces),
+        readers=outside(settings.readers),
+        askers=outside(*askers, namespaces=grafana_namespaces),
         scrapers=outside(settings.scrapers),
         ingress_controllers=(*ingress_controllers, outside(settings.ingress_controllers)),
         visitors=_or_everybody(settings.visitors),

@@ -14,6 +14,7 @@ from .contracts import ChartRef, KafkaAccess, KafkaLogin, joined, service_host
 from .kubernetes_object import WAIT_READY, KubernetesObject, object_metadata
 from .network import Network, Surroundings
 from .release import helm_release
+from .secret_version import secret_version
 from .values.kafka import (
     LISTENER_PORT,
     USER,
@@ -121,6 +122,9 @@ class Kafka(pulumi.ComponentResource):
             )
 
         # Pods read Secrets of their own namespace only. The two are never one: that is refused.
+        version = secret_version(
+            f"{name}-login-version", {"user": USER, "password": password}, child
+        )
         brokers_login = secret("login", args.namespace)
         tempo_login = secret("tempo-login", args.clients)
 
@@ -149,7 +153,12 @@ class Kafka(pulumi.ComponentResource):
             "cluster",
             "Kafka",
             settings.name,
-            kafka_spec(settings, secret_name=brokers_login.physical_name, clients=args.clients),
+            kafka_spec(
+                settings,
+                secret_name=brokers_login.physical_name,
+                secret_version=version,
+                clients=args.clients,
+            ),
             *pools,
             keep=True,
         )
@@ -173,6 +182,7 @@ class Kafka(pulumi.ComponentResource):
                 secret_name=tempo_login.physical_name,
                 username_key=_USERNAME_KEY,
                 password_key=_PASSWORD_KEY,
+                version=version,
             ),
             server=kafka_brokers(settings, args.namespace),
             ready=(traces, user),

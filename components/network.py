@@ -89,7 +89,9 @@ class Surroundings:
     senders: Outside
     """Applications that send spans."""
     readers: Outside
-    """Who asks Tempo for traces."""
+    """Who asks a gateway that asks who they are."""
+    askers: Outside
+    """Who asks Tempo for traces without that: where there are tenants, only Grafana."""
     scrapers: Outside
     """Who asks for metrics."""
     ingress_controllers: tuple[Peer, ...]

@@ -209,6 +209,8 @@ class Tempo(pulumi.ComponentResource):
                 dns_names=[own, *map(service, roles)],
                 tls=args.tls,
                 opts=child,
+                # Its processes show it to each other.
+                client=True,
             ),
             ca=ca_bundle(
                 f"{name}-ca",

@@ -7,8 +7,8 @@ from .object_store import MinioConfig
 from .pod_security import levels as pod_security_levels
 from .stack import (
     StackConfig,
+    grafana_namespaces,
     meshed,
-    reader_namespaces,
     remote_write_url,
     shows_dashboards,
 )
@@ -23,12 +23,12 @@ __all__ = [
     "StackConfig",
     "existing_namespaces",
     "forwarded_port_keys",
+    "grafana_namespaces",
     "kept_out",
     "load",
     "meshed",
     "parse",
     "pod_security_levels",
-    "reader_namespaces",
     "remote_write_url",
     "required_secrets",
     "shows_dashboards",

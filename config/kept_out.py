@@ -19,8 +19,11 @@ def kept_out(stack: StackConfig) -> list[str]:
         isinstance(stack.object_store, MinioConfig) and stack.object_store.ingress is not None
     ) or (stack.demo_app is not None and stack.demo_app.ingress is not None)
     told = {
-        "readers": (
-            isinstance(stack.grafana, GrafanaApiConfig) and not settings.readers.given,
+        "grafana": (
+            isinstance(stack.grafana, GrafanaApiConfig)
+            and not settings.grafana.given
+            # Round the gateway only with tenants; without, readers reach what Grafana does.
+            and (stack.tenancy is not None or not settings.readers.given),
             "Grafana can't ask Tempo; write the namespace that it runs in",
         ),
         "scrapers": (

@@ -75,8 +75,12 @@ class NetworkPoliciesConfig(Section):
     """Who sends spans, beside this stack's Traefik, Harness and demo application: the namespaces of
     applications. With Linkerd those of all meshed pods: the proxies send."""
     readers: PeersConfig = PeersConfig()
-    """Who asks Tempo for traces: Grafana's namespace. With `grafana.mode: sidecar` that of
-    `grafana.namespace` as well."""
+    """Who asks for traces: through the gateway, where there is one. With `tracing:tenancy` through
+    nothing else."""
+    grafana: PeersConfig = PeersConfig()
+    """Where Grafana runs, which asks for traces too. With `tracing:tenancy` it reaches Tempo round
+    the gateway and says itself whose traces it reads: name nobody else here. With `grafana.mode:
+    sidecar` `grafana.namespace` is let in as well."""
     scrapers: PeersConfig = PeersConfig()
     """Who asks for metrics: Prometheus' namespace."""
     ingress_controllers: PeersConfig = PeersConfig()

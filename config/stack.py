@@ -114,7 +114,7 @@ def namespaces_of(stack: StackConfig) -> dict[str, str]:
     return namespaces
 
 
-def reader_namespaces(stack: StackConfig) -> tuple[str, ...]:
+def grafana_namespaces(stack: StackConfig) -> tuple[str, ...]:
     """The namespaces of a Grafana that asks Tempo, as far as the stack knows them."""
     grafana = stack.grafana
     return (grafana.namespace,) if isinstance(grafana, GrafanaSidecarConfig) else ()

@@ -62,6 +62,11 @@ class TenancyConfig(Section):
         """Every tenant, the default one first."""
         return (self.default, *(tenant for tenant in self.tenants if tenant != self.default))
 
+    @property
+    def by_cluster(self) -> bool:
+        """Whether the attribute is what the cluster says of the sender's pod, not the sender."""
+        return self.attribute.startswith("k8s.")
+
     def values(self, tenant: str) -> tuple[str, ...]:
         """The values of the attribute that make a span this tenant's."""
         return self.tenants.get(tenant, ()) or (tenant,)

@@ -98,7 +98,7 @@ def collector_config(
     receivers = _receivers(settings, tier) if tier.is_first else _gateway_receivers(settings, tier)
     processors = {"memory_limiter": _memory_limiter()}
     if tier.is_first:
-        processors |= tenants.untrusted(tenancy) | _first_processors(settings, tier)
+        processors |= tenants.untrusted(tenancy) | _first_processors(settings, tier, tenancy)
     exporter, exporters = _exporter(settings, tier, exports_to)
     by_tenant = tenancy if tier.is_last else None
     if by_tenant is not None:
@@ -203,11 +203,13 @@ def _memory_limiter() -> dict[str, Any]:
     return {"check_interval": "1s", "limit_percentage": 80, "spike_limit_percentage": 20}
 
 
-def _first_processors(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
+def _first_processors(
+    settings: CollectorConfig, tier: Tier, tenancy: TenancyConfig | None
+) -> dict[str, Any]:
     """Who sends is known from the connection, which only the first tier sees; and what is secret
     is on no disk."""
     processors = {
-        "k8s_attributes": _kubernetes_attributes(tier),
+        "k8s_attributes": _kubernetes_attributes(tier, tenancy),
         "resource_detection": _resource_detection(settings, tier),
     }
     if settings.redaction.enabled:
@@ -227,7 +229,7 @@ def redaction_pattern(name: str) -> str:
     return f"(?i)(^|[^a-z0-9]){parts}$"
 
 
-def _kubernetes_attributes(tier: Tier) -> dict[str, Any]:
+def _kubernetes_attributes(tier: Tier, tenancy: TenancyConfig | None) -> dict[str, Any]:
     processor: dict[str, Any] = {
         "pod_association": [
             {"sources": [{"from": "resource_attribute", "name": "k8s.pod.ip"}]},
@@ -235,7 +237,9 @@ def _kubernetes_attributes(tier: Tier) -> dict[str, Any]:
             {"sources": [{"from": "connection"}]},
         ],
         "extract": {
-            "otel_annotations": True,
+            # A pod's own words (resource.opentelemetry.io/k8s.namespace.name), which replace the
+            # cluster's: by them a pod would name its tenant.
+            "otel_annotations": tenancy is None or not tenancy.by_cluster,
             "metadata": [
                 "k8s.namespace.name",
                 "k8s.pod.name",

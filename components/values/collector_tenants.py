@@ -17,7 +17,7 @@ def untrusted(tenancy: TenancyConfig | None) -> dict[str, Any]:
 
     The cluster's own words are only added where there are none yet.
     """
-    if tenancy is None or not tenancy.attribute.startswith("k8s."):
+    if tenancy is None or not tenancy.by_cluster:
         return {}
     names = dict.fromkeys((tenancy.attribute, *POD_ASSOCIATIONS))
     return {"resource": {"attributes": [{"key": name, "action": "delete"} for name in names]}}

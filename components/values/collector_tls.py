@@ -42,6 +42,8 @@ def server_tls(settings: CollectorConfig, tier: Tier) -> dict[str, Any]:
     # Applications are asked for a certificate; the first tier has none to show to the second.
     if tier.is_first and settings.tls.client_ca_secret_name is not None:
         files["client_ca_file"] = f"{CLIENT_CA_PATH}/ca.crt"
+        # As soon as it changes: an authority that was withdrawn would be trusted until a restart.
+        files["client_ca_file_reload"] = True
     return {"tls": files}
 
 

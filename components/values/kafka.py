@@ -9,6 +9,7 @@ from config.kafka import KafkaBrokersConfig, KafkaClusterConfig, KafkaController
 from config.kinds import duration_seconds
 from config.platform import ComputeResources
 
+from .annotations import VERSION_ANNOTATION
 from .resources import compute_resources
 
 USER: Final = "tempo"
@@ -47,11 +48,16 @@ def operator_values(settings: KafkaClusterConfig) -> dict[str, Any]:
 
 
 def kafka_spec(
-    settings: KafkaClusterConfig, *, secret_name: Input[str], clients: Input[str]
+    settings: KafkaClusterConfig,
+    *,
+    secret_name: Input[str],
+    secret_version: Input[str],
+    clients: Input[str],
 ) -> dict[str, Any]:
     """The `spec` of the Kafka.
 
-    `secret_name` holds the password of Tempo's user; `clients` is the namespace that may connect.
+    `secret_name` holds the password of Tempo's user, `secret_version` is another one whenever that
+    is; `clients` is the namespace that may connect.
     """
     replicas = copies(settings)
     kafka: dict[str, Any] = {
@@ -68,7 +74,12 @@ def kafka_spec(
             "auto.create.topics.enable": False,
         },
         "template": {
-            "pod": {"topologySpreadConstraints": _spread(settings)},
+            "pod": {
+                # Brokers read the password when they start, as Tempo does: with only one of the two
+                # restarted Tempo would be refused.
+                "metadata": {"annotations": {VERSION_ANNOTATION: secret_version}},
+                "topologySpreadConstraints": _spread(settings),
+            },
             "kafkaContainer": {
                 "env": [
                     {

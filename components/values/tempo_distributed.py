@@ -316,7 +316,9 @@ def _login(login: KafkaLogin | None) -> dict[str, Any]:
     keys = {SASL_USERNAME: login.username_key, SASL_PASSWORD: login.password_key}
     # Read by nobody: a pod whose template is another is restarted, and these values have no
     # annotations of their own.
-    version = [{"name": "KAFKA_LOGIN_VERSION", "value": login.version}] if login.version else []
+    version = (
+        [] if login.version is None else [{"name": "KAFKA_LOGIN_VERSION", "value": login.version}]
+    )
     return {
         "extraArgs": [
             f"-ingest.sasl-username=$({SASL_USERNAME})",

@@ -8,7 +8,7 @@ from ..network_policies import NetworkPoliciesConfig, PeersConfig
 from ..object_store import MinioConfig
 from ..platform import Environment
 from ..stack import StackConfig, remote_write_url
-from ..tempo import Distributed3Config
+from ..tempo import Distributed3Config, DistributedConfig
 from .registry import rule
 
 KEY = "tracing:networkPolicies"
@@ -20,6 +20,7 @@ def _peers(settings: NetworkPoliciesConfig) -> dict[str, PeersConfig]:
     return {
         "senders": settings.senders,
         "readers": settings.readers,
+        "grafana": settings.grafana,
         "scrapers": settings.scrapers,
         "ingressControllers": settings.ingress_controllers,
         "visitors": settings.visitors,
@@ -82,3 +83,16 @@ def _targets_are_used(stack: StackConfig, _: Environment) -> Iterator[Finding]:
             yield Finding(f"{KEY}.targets.{alias}", f"has no effect: {reason}; remove it")
     if "visitors" in stack.network_policies.model_fields_set and unused["backends"]:
         yield Finding(f"{KEY}.visitors", f"has no effect: {unused['backends']}; remove it")
+
+
+@rule("network_policies", "tenancy", "tempo")
+def _readers_of_tenants_ask_the_gateway(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    gateway = isinstance(stack.tempo, DistributedConfig) and stack.tempo.gateway is not None
+    settings = stack.network_policies
+    if stack.tenancy is None or gateway or not settings.enabled or not settings.readers.given:
+        return
+    yield Finding(
+        f"{KEY}.readers",
+        "has no effect: with tracing:tenancy readers ask the gateway, and there is none; write "
+        f"{KEY}.grafana for where Grafana runs, and remove it",
+    )

@@ -542,6 +542,16 @@ def test_a_sender_needs_a_certificate_where_it_is_asked_for(
         export(pod.grpc, request, known)
         until("the span arrived", ARRIVE_SECONDS, lambda: len(sink.spans) == 1)
 
+        def is_refused() -> bool:
+            try:
+                export(pod.grpc, request, known)
+            except grpc.RpcError:
+                return True
+            return False
+
+        (tmp_path / "ca.crt").write_bytes(trustme.CA().cert_pem.bytes())
+        until("a withdrawn authority is trusted no longer", ARRIVE_SECONDS, is_refused)
+
 
 # --- All spans of a trace meet --------------------------------------------------------------------
 

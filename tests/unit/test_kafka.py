@@ -120,7 +120,7 @@ def test_tempo_is_told_the_cluster_and_signs_in_with_the_password_that_the_broke
         references = {
             variable["valueFrom"]["secretKeyRef"]["name"]
             for variable in values[workload]["extraEnv"]
-            if variable["name"].startswith("KAFKA_")
+            if "valueFrom" in variable
         }
         assert references == {name}
     [variable] = spec(run, "cluster")["kafka"]["template"]["kafkaContainer"]["env"]
@@ -128,6 +128,22 @@ def test_tempo_is_told_the_cluster_and_signs_in_with_the_password_that_the_broke
     [listener] = spec(run, "cluster")["kafka"]["listeners"]
     jaas = listener["authentication"]["listenerConfig"]["plain.sasl.jaas.config"]
     assert jaas.endswith(f'required user_tempo="${{strimzienv:{variable["name"]}}}";')
+
+
+def test_another_password_restarts_tempo_and_the_brokers() -> None:
+    run = run_of()
+    login = run.one("kafka-tempo-login").inputs["stringData"]
+    version = run.one("kafka-login-version")
+    read = {"user": login["value"]["username"], "password": login["value"]["password"]}
+    assert version.inputs["keepers"]["value"] == read
+    values = run.helm_values()["tempo"]
+    expected = {"name": "KAFKA_LOGIN_VERSION", "value": "generated-kafka-login-version"}
+    for workload in ("distributor", "blockBuilder", "liveStore"):
+        assert expected in values[workload]["extraEnv"]
+    pod = spec(run, "cluster")["kafka"]["template"]["pod"]
+    assert pod["metadata"]["annotations"] == {
+        "tracing/secret-version": "generated-kafka-login-version"
+    }
 
 
 def test_only_tempos_namespace_may_connect() -> None:

@@ -211,6 +211,8 @@ def test_who_reaches_whom_is_what_is_meant_and_nothing_else(stack: str) -> None:
     check(recorded(stack), EXPECTED[stack], meshed="tracing:linkerd" in settings(stack))
 
 
+TENANCY = {"default": "rest", "tenants": {"shop": []}}
+USERS = {"type": "basic", "secretName": "users", "users": {"ann": "shop"}}
 SCRAPERS = {"scrapers": {"namespaces": ["monitoring"]}}
 CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
     "a pool of MinIO with an Ingress, HotROD, Harness as a release": (
@@ -278,6 +280,81 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         opentelemetry-collector-agent opentelemetry-collector-gateway -> tempo: 4317
         opentelemetry-collector-gateway -> internet: 80
         grafana -> tempo: 3200
+        """,
+    ),
+    "tenants, whom only the gateway and Grafana are for": (
+        {
+            "tracing:tenancy": TENANCY | {"authentication": USERS},
+            "tracing:tempo": {"gateway": {}},
+            "tracing:collector": {},
+            "tracing:networkPolicies": {
+                "readers": {"namespaces": ["shop"], "cidrs": ["192.0.2.0/24"]},
+                "grafana": {"namespaces": ["grafana"]},
+            },
+        },
+        False,
+        f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        {AMONG_TEMPO_2}
+        {TEMPO_2} -> minio: 9000
+        opentelemetry-collector -> distributor: 4317
+        gateway -> query-frontend: 3200
+        gateway -> distributor: 4317 4318
+        shop store -> gateway: 8080
+        grafana -> query-frontend: 3200
+        """,
+    ),
+    "tenants whose Grafana takes up its data sources by itself": (
+        {
+            "tracing:tenancy": TENANCY | {"authentication": USERS},
+            "tracing:tempo": {"gateway": {}},
+            "tracing:collector": {},
+            "tracing:grafana": {"mode": "sidecar", "namespace": "grafana"},
+            "tracing:networkPolicies": {"readers": {"namespaces": ["shop"]}},
+        },
+        False,
+        f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        {AMONG_TEMPO_2}
+        {TEMPO_2} -> minio: 9000
+        opentelemetry-collector -> distributor: 4317
+        gateway -> query-frontend: 3200
+        gateway -> distributor: 4317 4318
+        shop -> gateway: 8080
+        grafana -> query-frontend: 3200
+        """,
+    ),
+    "tenants without a gateway": (
+        {
+            "tracing:tenancy": TENANCY,
+            "tracing:tempo": {"profile": "monolithic"},
+            "tracing:collector": {},
+            "tracing:networkPolicies": {"grafana": {"namespaces": ["grafana"]}},
+        },
+        False,
+        f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        tempo -> minio: 9000
+        opentelemetry-collector -> tempo: 4317
+        grafana -> tempo: 3200
+        """,
+    ),
+    "readers and a Grafana of one tenant": (
+        {
+            "tracing:tempo": {"profile": "monolithic"},
+            "tracing:networkPolicies": {
+                "readers": {"namespaces": ["shop"]},
+                "grafana": {"namespaces": ["grafana"], "cidrs": ["192.0.2.0/24"]},
+            },
+        },
+        False,
+        f"""
+        {EVERYWHERE}
+        tempo -> minio: 9000
+        shop grafana store -> tempo: 3200
         """,
     ),
     "an application with Linkerd's proxies": (

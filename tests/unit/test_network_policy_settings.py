@@ -26,6 +26,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "readers.cidrs",
         "is every address",
     ),
+    "every address for Grafana": ({"grafana": EVERY}, "grafana.cidrs", "is every address"),
     "an acknowledgement of nothing": (
         {"senders": {"cidrs": ["10.0.0.0/8"], "acknowledgeEveryAddress": True}},
         "senders.acknowledgeEveryAddress",
@@ -104,11 +105,40 @@ def test_every_address_is_allowed_once_it_is_acknowledged() -> None:
     assert not allowed(rendered, others["internet"], own["tempo"], ("TCP", 3200))
 
 
+GRAFANA = {"url": "https://g.example.com"}
+PLACE = {"namespaces": ["grafana"]}
 TOLD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "applications": ({"collector": {}}, ["senders"]),
     "applications beside Traefik may not be there": ({"traefik": {}}, []),
     "meshed applications": ({"traefik": {}, "linkerd": {}}, ["senders"]),
-    "a Grafana": ({"traefik": {}, "grafana": {"url": "https://g.example.com"}}, ["readers"]),
+    "a Grafana": ({"traefik": {}, "grafana": GRAFANA}, ["grafana"]),
+    "a Grafana that is where readers are": (
+        {"traefik": {}, "grafana": GRAFANA, "networkPolicies": {"readers": PLACE}},
+        [],
+    ),
+    "a Grafana that readers of tenants are not": (
+        {
+            "traefik": {},
+            "collector": {},
+            "grafana": GRAFANA,
+            "tempo": {"gateway": {}},
+            "tenancy": {
+                "default": "rest",
+                "tenants": {"shop": []},
+                "authentication": {
+                    "type": "basic",
+                    "secretName": "users",
+                    "users": {"ann": "shop"},
+                },
+            },
+            "networkPolicies": {"readers": PLACE},
+        },
+        ["grafana"],
+    ),
+    "a Grafana that is named": (
+        {"traefik": {}, "grafana": GRAFANA, "networkPolicies": {"grafana": PLACE}},
+        [],
+    ),
     "a Grafana whose namespace is known": (
         {"traefik": {}, "grafana": {"mode": "sidecar"}},
         [],

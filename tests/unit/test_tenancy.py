@@ -85,9 +85,17 @@ def test_what_a_sender_says_of_its_own_namespace_is_taken_away_first() -> None:
     ]
 
 
+@pytest.mark.parametrize("attribute", ["k8s.namespace.name", "k8s.deployment.name"])
+def test_a_pod_does_not_name_its_tenant_by_an_annotation(attribute: str) -> None:
+    run = run_of(tenancy=TENANCY | {"attribute": attribute}, collector={"mode": "agent-gateway"})
+    extract = collector(run)["processors"]["k8s_attributes"]["extract"]
+    assert extract["otel_annotations"] is False
+
+
 def test_an_attribute_that_only_senders_know_is_left_to_them() -> None:
     rendered = collector(run_of(tenancy=TENANCY | {"attribute": "tenant"}))
     assert "resource" not in rendered["processors"]
+    assert rendered["processors"]["k8s_attributes"]["extract"]["otel_annotations"] is True
 
 
 def test_sampled_traces_go_to_their_tenants_as_well() -> None:
@@ -197,6 +205,15 @@ TRUSTED = {"type": "trusted-proxy", "networks": ["10.1.0.0/16"]}
         ({"tenancy": TENANCY | {"tenants": {}}}, "tenancy.tenants", "empty"),
         ({"tenancy": TENANCY | {"authentication": None}}, "tenancy.authentication", "missing"),
         ({"tempo": {}}, "tenancy.authentication", "tracing:tempo.gateway: {}"),
+        (
+            {
+                "tempo": {},
+                "tenancy": TENANCY | {"authentication": None},
+                "networkPolicies": {"readers": {"namespaces": ["grafana"]}},
+            },
+            "networkPolicies.readers",
+            "write tracing:networkPolicies.grafana",
+        ),
         (
             {"tenancy": TENANCY | {"authentication": BASIC | {"users": {"bob": "nobody"}}}},
             "tenancy.authentication.users.bob",

@@ -167,6 +167,25 @@ def test_a_certificate_is_asked_of_the_issuer_and_waited_for() -> None:
         assert certificate["metadata"]["annotations"] == {"pulumi.com/waitFor": "condition=Ready"}
 
 
+def test_only_who_is_a_client_has_a_certificate_that_tempo_takes_for_one() -> None:
+    usages = {name: made["spec"]["usages"] for name, made in certificates(everything()).items()}
+    clients = {name for name, of in usages.items() if "client auth" in of}
+    assert clients == {"tempo-certificate", "collector-client-certificate"}
+    assert all("server auth" in of for of in usages.values())
+
+
+def test_an_authority_of_senders_that_was_withdrawn_is_not_trusted_until_a_restart() -> None:
+    collector = EVERYTHING["tracing:collector"] | {"tls": {"clientCaSecretName": "senders"}}
+    values = record("dev", {"tracing:tls": TLS, "tracing:collector": collector}, {}).helm_values()
+    first, second = (
+        values[tier]["alternateConfig"]["receivers"]["otlp"]["protocols"]["grpc"]["tls"]
+        for tier in ("collector", "collector-gateway")
+    )
+    assert first["client_ca_file_reload"] is True
+    # The first tier has no certificate to show to the second.
+    assert not {"client_ca_file", "client_ca_file_reload"} & second.keys()
+
+
 def test_a_secret_that_is_there_already_is_used_and_no_certificate_is_made() -> None:
     given = {
         "tracing:tls": {"caFile": CA_FILE},
