@@ -151,7 +151,7 @@ def _is_lost(file: Path) -> bool:
     resources, unless it was forced.
     """
     for backup in _backups(file):
-        if _STAMPED.search(backup.name) or damage(backup) is not None:
+        if damage(backup) is not None:
             return True
         latest = json.loads(backup.read_bytes())["checkpoint"].get("latest") or {}
         if latest.get("resources"):
