@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,14 +117,11 @@ def _misplaced(key: str) -> str:
     return f"is nothing that Pulumi reads; {meant}"
 
 
-def damaged(settings: dict[str, Any]) -> Iterator[str]:
-    """The secrets of a stack file that can't be what Pulumi wrote, each with the remedy."""
+def damaged(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The keys of the secrets that can't be what Pulumi wrote: nobody can decrypt them."""
     for key, value in settings.items():
         if isinstance(value, dict) and set(value) == {"secure"} and _is_damaged(value["secure"]):
-            yield (
-                f"{key}: its secure text is damaged, so that nobody can decrypt it; run: "
-                f"pulumi config set --secret {key}"
-            )
+            yield key
 
 
 def _is_damaged(secure: Any) -> bool:
@@ -147,5 +144,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Say nothing if all is well."""
-    if problems := list(damaged(read(arguments.file))):
+    problems = [
+        f"{key}: its secure text is damaged, so that nobody can decrypt it; run: "
+        f"pulumi config set --secret {key}"
+        for key in damaged(read(arguments.file))
+    ]
+    if problems:
         raise _refusal(arguments.file, problems)

@@ -3,7 +3,8 @@
 The engine refuses a state that is no JSON, with the parser's words; one that still is, with a wrong
 letter in a name or a version, it takes. A backend that is a directory has the digest of what was
 written beside the file, and the engine does not compare it. Here it is compared, before every
-command of the Makefile. Backends that are a service take care of what they keep.
+command of the Makefile. A state whose file is gone the engine takes for a stack that was never
+made; that is told by the backups. Backends that are a service take care of what they keep.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any, Final
@@ -27,12 +29,15 @@ HELP = "check the file that keeps a stack's state, where it is a file; --restore
 
 _ATTRIBUTES: Final = ".attrs"
 _BACKUP: Final = ".bak"
+_COMPRESSED: Final = ".gz"
 _DAMAGED: Final = ".damaged"
+_STAMPED: Final = re.compile(r"-(\d+)\.checkpoint\.json$")
+"""The name that the engine gives to the state of an update that ended: with the time, in ns."""
 
 
-def backend_directory() -> Path | None:
+def backend_directory(project: Path = ROOT) -> Path | None:
     """The directory of the backend that is logged in to; `None` for one that is a service."""
-    url = os.environ.get("PULUMI_BACKEND_URL") or _project().get("backend", {}).get("url")
+    url = os.environ.get("PULUMI_BACKEND_URL") or _read(project).get("backend", {}).get("url")
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     credentials = home / "credentials.json"
     if url is None and credentials.is_file():
@@ -44,13 +49,31 @@ def backend_directory() -> Path | None:
     return Path(unquote(parts.netloc + parts.path)).expanduser()
 
 
-def state_file(stack: str) -> Path | None:
-    """Where a stack's state is kept, if that is a file and there is one."""
-    directory = backend_directory()
+def state_file(stack: str, project: Path = ROOT) -> Path | None:
+    """Where a stack's state is kept, whether or not it is there; `None` if that is no file."""
+    directory = backend_directory(project)
     if directory is None:
         return None
-    file = directory / ".pulumi" / "stacks" / _project()["name"] / f"{stack}.json"
-    return file if file.is_file() else None
+    return directory / ".pulumi" / "stacks" / _read(project)["name"] / f"{stack}.json"
+
+
+def problem(file: Path) -> str | None:
+    """What is wrong with a stack's state, in a clause; `None` for one that is whole or compressed,
+    and for a stack that was never made or was removed."""
+    if file.is_file():
+        wrong = damage(file)
+        return None if wrong is None else f"is damaged: {file}: {wrong}"
+    if _compressed(file).is_file() or not _is_lost(file):
+        return None
+    return f"is gone: {file} is not there, but backups of it are"
+
+
+def remedy(stack: str) -> str:
+    """The commands that put a backup in the place of a state, as docs/operations.md has them."""
+    return (
+        f".venv/bin/python -m ops state-file --stack {stack} --restore && "
+        f"make recover STACK={stack} ARGS=--adopt && make up STACK={stack}"
+    )
 
 
 def damage(file: Path) -> str | None:
@@ -110,54 +133,113 @@ def _is_before_last_write(file: Path, content: bytes) -> bool:
     return backup.is_file() and backup.read_bytes() == content
 
 
-def restore(stack: str, file: Path) -> Path:
-    """Put the newest whole state in place of a file; where it came from.
+def _compressed(file: Path) -> Path:
+    return file.with_name(file.name + _COMPRESSED)
 
-    The engine keeps the one before the last write, and one of each update that ended.
-    """
-    history = file.parents[2] / "history" / _project()["name"] / stack
+
+def _backups(file: Path) -> list[Path]:
+    """The engine keeps the state before the last write, and one of each update that ended."""
+    history = file.parents[2] / "history" / file.parent.name / file.stem
     kept = [file.with_name(file.name + _BACKUP), *history.glob("*.checkpoint.json")]
-    found = [backup for backup in kept if backup.is_file() and damage(backup) is None]
+    return [backup for backup in kept if backup.is_file()]
+
+
+def _is_lost(file: Path) -> bool:
+    """Whether a state that is not there belongs to a stack that was not removed.
+
+    `pulumi stack rm` deletes the history, and leaves the last state as a backup; one without
+    resources, unless it was forced.
+    """
+    for backup in _backups(file):
+        if damage(backup) is not None:
+            return True
+        latest = json.loads(backup.read_bytes())["checkpoint"].get("latest") or {}
+        if latest.get("resources"):
+            return True
+    return False
+
+
+def _written(backup: Path) -> int:
+    """When a backup was written, in ns; by its name where that says so: a copy of the directory
+    has other times."""
+    stamp = _STAMPED.search(backup.name)
+    return int(stamp[1]) if stamp else backup.stat().st_mtime_ns
+
+
+def restore(stack: str, file: Path) -> Path:
+    """Put the newest whole state in place of a file that is damaged or gone; where it came from."""
+    found = [backup for backup in _backups(file) if damage(backup) is None]
     if not found:
+        remove = f"pulumi stack rm --force {stack}, " if file.is_file() else ""
         raise UserError(
             f"no whole state is kept beside {file}; put back your own backup of it, or make it "
-            f"again: pulumi stack rm --force {stack}, pulumi stack init {stack}, and "
-            f"make recover STACK={stack} ARGS=--adopt"
+            f"again: {remove}pulumi stack init {stack}, and make recover STACK={stack} ARGS=--adopt"
         )
-    newest = max(found, key=lambda backup: backup.stat().st_mtime_ns)
-    file.replace(file.with_name(file.name + _DAMAGED))
+    newest = max(found, key=_written)
+    if file.is_file():
+        file.replace(file.with_name(file.name + _DAMAGED))
     # Of other content than this file had: it would be refused for the old digest.
     _beside(file).unlink(missing_ok=True)
     shutil.copyfile(newest, file)
     return newest
 
 
-def _project() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
+def _read(project: Path) -> dict[str, Any]:
+    return yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The stack, and whether to put a backup in place."""
     parser.add_argument("--stack", required=True, help="the stack, such as dev")
     parser.add_argument(
-        "--restore", action="store_true", help="put the newest whole state in place of a damaged"
+        "--restore",
+        action="store_true",
+        help="put the newest whole state in place of one that is damaged or gone",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Check, mend what is beside a whole state, and restore if that is asked for and needed."""
     stack, file = arguments.stack, state_file(arguments.stack)
-    wrong = None if file is None else damage(file)
-    if file is None or wrong is None:
-        if file is not None and mend_digest(file):
+    if file is None:
+        if arguments.restore:
+            raise UserError(
+                f"the state of {stack} is in no directory of this machine; nothing was checked or "
+                "restored. Such a backend keeps a history of its own: run "
+                f"pulumi stack history --stack {stack}"
+            )
+        return
+    wrong = problem(file)
+    if wrong is None:
+        if file.is_file() and mend_digest(file):
             print(f"an update of {stack} was killed while it wrote the state, which is whole")
         if arguments.restore:
+            _refuse_what_is_not_there(stack, file)
             print(f"the state of {stack} is whole; nothing was restored")
         return
     if not arguments.restore:
-        raise UserError(
-            f"the state of {stack} is damaged, and nothing was changed: {file}: {wrong}. To put "
-            f"the newest backup in its place: .venv/bin/python -m ops state-file --stack {stack} "
-            f"--restore; then make recover STACK={stack}"
+        removed = (
+            ""
+            if file.is_file()
+            else f". If the stack was removed on purpose: pulumi stack init {stack}"
         )
-    print(f"restored from {restore(stack, file)}; next: make recover STACK={stack}")
+        raise UserError(
+            f"the state of {stack} {wrong}. Nothing was changed. To put the newest backup in its "
+            f"place: {remedy(stack)}{removed}"
+        )
+    print(f"restored from {restore(stack, file)}; next: make recover STACK={stack} ARGS=--adopt")
+
+
+def _refuse_what_is_not_there(stack: str, file: Path) -> None:
+    if file.is_file():
+        return
+    if _compressed(file).is_file():
+        raise UserError(
+            f"{_compressed(file)} is compressed; nothing was checked or restored. Put back your "
+            "own backup of it, if pulumi can't read it"
+        )
+    ends = (".json", f".json{_COMPRESSED}")
+    found = [(path, end) for end in ends for path in file.parent.glob(f"*{end}")]
+    known = sorted(path.name.removesuffix(end) for path, end in found)
+    there = f"name one of those that there are: {', '.join(known)}" if known else "there is none"
+    raise UserError(f"there is no stack {stack} in {file.parent}, and no backup of one; {there}")

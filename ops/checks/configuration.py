@@ -7,6 +7,7 @@ from typing import Final
 
 from config.kinds import split_image
 from config.object_store import MinioConfig
+from ops import stack_file
 from ops.checks.finding import Check, Finding
 from ops.checks.subject import Subject
 
@@ -30,7 +31,16 @@ def _check(subject: Subject) -> list[Finding]:
         )
         for mistake in subject.mistakes
     ]
-    return [*refused, *_combinations(subject, edit)]
+    damaged = [
+        Finding(
+            level="error",
+            what=f"{key}: its secure text is damaged",
+            why="nobody can decrypt it, and `make up` refuses the stack file",
+            command=f"pulumi config set --stack {subject.stack} --secret {key}",
+        )
+        for key in stack_file.damaged(subject.raw)
+    ]
+    return [*refused, *damaged, *_combinations(subject, edit)]
 
 
 def _combinations(subject: Subject, edit: str) -> Iterator[Finding]:

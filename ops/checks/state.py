@@ -1,4 +1,5 @@
-"""What a killed update leaves in Pulumi's state: a lock, and operations without an end."""
+"""What keeps an update from Pulumi's state: damage, and what a killed one leaves in it: a lock, and
+operations without an end."""
 
 from __future__ import annotations
 
@@ -10,10 +11,30 @@ from typing import Any, Final
 
 import yaml
 
+from ops import state_file
 from ops.checks import pulumi
 from ops.checks.finding import Check, Finding, Skipped
 from ops.checks.subject import Subject
 from ops.processes import runs
+
+
+def _file(subject: Subject) -> list[Finding]:
+    file = state_file.state_file(subject.stack, subject.project)
+    if file is None:
+        raise Skipped("the backend is no directory; it keeps its own history")
+    wrong = state_file.problem(file)
+    if wrong is not None:
+        return [
+            Finding(
+                level="error",
+                what=f"the state of {subject.stack} {wrong}",
+                why="`make up` refuses it; without it, all that there is would be made again",
+                command=state_file.remedy(subject.stack),
+            )
+        ]
+    if not file.is_file():
+        raise Skipped(f"there is no {file}: the stack was not made yet, or its state is compressed")
+    return []
 
 
 def _pending(subject: Subject) -> list[Finding]:
@@ -34,9 +55,7 @@ def pending(stack: str, deployment: Mapping[str, Any]) -> Iterator[Finding]:
             " or fail because it exists"
             if operation["type"] == "creating"
             else "the state may not be what is there",
-            command=f"make refresh STACK={stack} ARGS=--clear-pending-creates"
-            if operation["type"] == "creating"
-            else f"make refresh STACK={stack}",
+            command=_recover(stack),
         )
 
 
@@ -65,9 +84,15 @@ def locks(stack: str, directory: Path) -> Iterator[Finding]:
             + {True: ", which still runs", False: ", which runs no more", None: ""}[alive],
             why="the engine refuses every update"
             + ("" if alive is False else ", and rightly so if that one is at work"),
-            command=f"pulumi cancel {stack} --yes"
-            + ("" if alive is False else "  # only if none is running any more"),
+            command=_recover(stack, "" if alive is False else "only if none is running any more; "),
         )
+
+
+def _recover(stack: str, condition: str = "") -> str:
+    """Not `pulumi cancel` and `refresh --clear-pending-creates`: what the update had created would
+    be forgotten, and the next one fail on it. What comes next is said, not chained: after a destroy
+    that was killed it may be another."""
+    return f"make recover STACK={stack}  # {condition}then make up STACK={stack}"
 
 
 class _Unknown(dict[str, Any]):
@@ -84,6 +109,7 @@ def _alive(holder: Mapping[str, Any]) -> bool | None:
 
 
 CHECKS: Final = (
+    Check(name="state file", run=_file),
     Check(name="pending operations", run=_pending),
     Check(name="state lock", run=_locks),
 )

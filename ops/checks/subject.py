@@ -8,14 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 import config
 from config.errors import ConfigError
 from config.errors import Finding as ConfigFinding
 from config.load import parse, sections
 from config.secrets import SECRET_KEYS
 from config.stack import environment_of
+from ops import stack_file
 from ops.hops.cluster import Kubectl
 from ops.registrations import RELEASE, Recorded, Registration, record
 from ops.stack_files import ROOT, placeholders
@@ -37,9 +36,8 @@ class Subject:
 
     @classmethod
     def read(cls, stack: str, file: Path) -> Subject:
-        """The stack of a file."""
-        document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        return cls(stack, document.get("config") or {})
+        """The stack of a file; raises UserError where that is no stack file."""
+        return cls(stack, stack_file.read(file))
 
     @cached_property
     def plain(self) -> dict[str, Any]:

@@ -1,94 +1,86 @@
 """What `ops doctor` sees of the state that the real engine leaves behind."""
 
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.checks import pulumi
-from ops.checks.finding import Finding, Skipped
+from ops.checks.finding import Check, Finding, Skipped
 from ops.checks.state import CHECKS
 from ops.checks.subject import Subject
 from ops.engine import locate
-from sandbox import SandboxError
-from sandbox.cloud import Fault
+from sandbox import Sandbox, SandboxError
 from sandbox.program import environment
+from sandbox.shell import Shell
+from tests.engine import guide
 from tests.engine.conftest import Objects
+from tests.engine.whole import assert_whole
 
 Kube = Callable[..., dict[str, Any]]
 
 
-def variables(box: Objects, **changed: str) -> dict[str, str]:
+def variables(box: Sandbox, **changed: str) -> dict[str, str]:
     """The sandbox's environment, in which the CLI is found although HOME is another."""
     engine = str(locate(obtain=False).path.parent)
     path = os.pathsep.join([engine, box.environment["PATH"]])
     return {**box.environment, "PATH": path, **changed}
 
 
-def seen(box: Objects) -> dict[str, list[Finding]]:
+GOOD: dict[str, list[Finding]] = {"state file": [], "pending operations": [], "state lock": []}
+
+
+def seen(box: Sandbox, checks: Sequence[Check] = CHECKS) -> dict[str, list[Finding]]:
     """What the checks of the state find in a sandbox."""
-    subject = Subject("dev", {}, box.workspace)
+    subject = Subject(box.stack, {}, box.workspace)
     with environment(variables(box)):
-        return {check.name: list(check.run(subject)) for check in CHECKS}
+        return {check.name: list(check.run(subject)) for check in checks}
 
 
-def kill_the_engine() -> None:
-    for directory in Path("/proc").glob("[0-9]*"):
-        try:
-            comm, _, rest = (directory / "stat").read_text().partition("(")[2].rpartition(")")
-        except OSError:
-            continue  # It ended meanwhile.
-        if comm == "pulumi" and int(rest.split()[1]) == os.getpid():
-            os.kill(int(directory.name), signal.SIGKILL)
+def cut_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:100])
 
 
-@pytest.fixture
-def killed(objects: Objects, kube: Kube, monkeypatch: pytest.MonkeyPatch) -> Objects:
-    """A sandbox whose engine was killed while it made an object."""
-    operation = objects.cloud.operation
-
-    @contextmanager
-    def deadly(name: str, kind: str, label: str) -> Iterator[Fault | None]:
-        if name == "create":
-            kill_the_engine()
-        with operation(name, kind, label) as fault:
-            yield fault
-
-    objects.declare(kube("core/v1", "ConfigMap", "made"))
-    objects.up()
-    objects.declare(kube("core/v1", "ConfigMap", "made"), kube("core/v1", "ConfigMap", "torn"))
-    with monkeypatch.context() as patched:
-        patched.setattr(objects.cloud, "operation", deadly)
-        with pytest.raises(SandboxError):
-            objects.up()
-    return objects
-
-
-def test_an_engine_that_was_killed_leaves_what_is_found_and_the_commands_mend_it(
-    killed: Objects,
+def test_an_update_that_was_killed_is_found_and_mended_by_the_command_that_is_given(
+    tmp_path: Path,
 ) -> None:
-    found = seen(killed)
-    [pending] = found["pending operations"]
-    assert pending.level == "error"
-    assert pending.what.startswith("an update ended while it was creating torn (kubernetes:core")
-    assert pending.command == "make refresh STACK=dev ARGS=--clear-pending-creates"
-    [lock] = found["state lock"]
-    assert lock.what.endswith(", which runs no more")
-    assert lock.command == "pulumi cancel dev --yes"
+    with guide.sandbox(tmp_path / "box", parallel=1) as killed:
+        killed.cloud.fail("create", "Release", when="after", act=killed.kill)
+        with pytest.raises(SandboxError, match="ended by SIGKILL"):
+            killed.up()
+        found = seen(killed)
+        [pending] = found["pending operations"]
+        assert pending.level == "error"
+        assert pending.what.startswith("an update ended while it was creating ")
+        [lock] = found["state lock"]
+        assert lock.what.endswith(", which runs no more")
+        # Not of what it had created: the release exists, and would be in the next one's way.
+        assert pending.command == lock.command
 
-    killed.command("cancel", "--yes")
-    assert seen(killed)["state lock"] == []
-    killed.command("refresh", "--clear-pending-creates", "--yes", "--skip-preview")
-    assert seen(killed) == {"pending operations": [], "state lock": []}
+        Shell(killed).run(pending.command)
+        assert seen(killed) == GOOD
+        killed.up()
+        assert_whole(killed)
+
+
+@pytest.mark.parametrize("put", [cut_off, Path.unlink])
+def test_a_state_file_that_is_no_more_is_found_and_mended_by_the_command_that_is_given(
+    box: Sandbox, put: Callable[[Path], object]
+) -> None:
+    [file] = [path for path in box.state_files if path.name == f"{box.stack}.json"]
+    shell = Shell(box)
+    put(file)
+    [found] = seen(box, CHECKS[:1])["state file"]
+    assert found.level == "error"
+    shell.run(found.command, hurry=True)
+    assert_whole(box)
 
 
 def test_a_state_in_good_order_has_nothing_to_find(objects: Objects, kube: Kube) -> None:
     objects.apply(kube("core/v1", "ConfigMap", "made"))
-    assert seen(objects) == {"pending operations": [], "state lock": []}
+    assert seen(objects) == GOOD
 
 
 def test_secrets_are_read_as_the_engine_keeps_them(objects: Objects) -> None:
@@ -108,5 +100,6 @@ def test_a_stack_that_was_not_made_yet_is_no_stack_in_good_order(objects: Object
     objects.declare()
     objects.preview()
     subject = Subject("nowhere", {}, objects.workspace)
+    [pending] = [check for check in CHECKS if check.name == "pending operations"]
     with environment(variables(objects)), pytest.raises(Skipped, match="no stack named"):
-        CHECKS[0].run(subject)
+        pending.run(subject)

@@ -52,6 +52,31 @@ def test_a_damaged_state_is_refused_and_the_backup_restores_it(box, damaged, see
     assert_whole(box)
 
 
+def test_a_state_that_is_gone_is_refused_and_the_backup_restores_it(box) -> None:
+    shell = Shell(box)
+    file = state_file(box)
+    file.unlink()
+    before = box.cloud.objects()
+    with pytest.raises(SandboxError, match="the state of staging is gone"):
+        shell.run("make up STACK=staging")
+    assert box.cloud.objects() == before
+    assert not file.exists()
+
+    shell.run(guide.procedures()["damaged"], hurry=True)
+
+    assert_whole(box)
+
+
+def test_a_stack_that_was_removed_can_be_made_again(box) -> None:
+    shell = Shell(box)
+    shell.run(guide.procedures()["remove"], hurry=True)
+    with pytest.raises(SandboxError, match="no stack named 'staging'"):
+        shell.run("make up STACK=staging", hurry=True)
+    shell.run("pulumi stack init staging")
+    shell.run("make up STACK=staging", hurry=True)
+    assert_whole(box)
+
+
 def cut_digest_off(file: Path) -> None:
     """What is left of an engine that is killed while it writes the digest."""
     file.with_name(file.name + ".attrs").write_bytes(b"")

@@ -30,6 +30,7 @@ from ops.checks.finding import Check, Finding, Skipped
 from ops.checks.subject import Subject
 from policy.rules.namespaces import LABEL
 from tests.unit.kubectl_script import ScriptedKubectl, kubectl
+from tests.unit.test_stack_file import REFUSED, written
 
 __all__ = ["kubectl"]
 
@@ -190,8 +191,31 @@ def test_what_the_program_would_refuse_is_found_with_the_key() -> None:
 
 
 def test_an_encrypted_secret_is_one_that_is_there() -> None:
-    subject = stack(grafana={"url": "https://grafana"}, grafanaAuth={"secure": "v1:abc"})
+    subject = stack(grafana={"url": "https://grafana"}, grafanaAuth={"secure": "v1:YWJj:YWJj"})
     assert configuration.CHECK.run(subject) == []
+
+
+def test_a_secret_that_was_cut_short_is_found_with_the_command_that_sets_it() -> None:
+    subject = stack(grafana={"url": "https://grafana"}, grafanaAuth={"secure": "v1:YWJj:YWJ"})
+    [found] = configuration.CHECK.run(subject)
+    assert (found.level, found.what) == (
+        "error",
+        "tracing:grafanaAuth: its secure text is damaged",
+    )
+    assert found.command == "pulumi config set --stack staging --secret tracing:grafanaAuth"
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_file_that_is_no_stack_file_is_refused_with_what_to_mend(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, said = REFUSED[case]
+    written(tmp_path, content)
+    monkeypatch.setattr(doctor, "ROOT", tmp_path)
+    assert commands.main(["doctor", "--stack", "dev"]) == 1
+    shown = capsys.readouterr()
+    assert said[0] in shown.err
+    assert shown.out == ""
 
 
 @pytest.mark.parametrize(
@@ -388,6 +412,45 @@ def test_pods_that_a_namespace_refuses_are_found(kubectl: ScriptedKubectl) -> No
 # The state
 
 
+@pytest.fixture
+def state_of_dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the state of the stack dev is kept; nothing is there yet."""
+    monkeypatch.setenv("PULUMI_BACKEND_URL", tmp_path.as_uri())
+    file = tmp_path / ".pulumi" / "stacks" / "tracing" / "dev.json"
+    file.parent.mkdir(parents=True)
+    return file
+
+
+WHOLE = '{"checkpoint": {"latest": {"resources": [{"urn": "it"}]}}}'
+
+
+def test_a_state_that_is_damaged_or_gone_is_found_with_what_puts_it_back(
+    state_of_dev: Path,
+) -> None:
+    run, dev = check("state file").run, stack("dev")
+    state_of_dev.write_text(WHOLE, encoding="utf-8")
+    assert run(dev) == []
+    state_of_dev.write_text(WHOLE[:20], encoding="utf-8")
+    [damaged] = run(dev)
+    assert damaged.level == "error"
+    assert damaged.what.startswith("the state of dev is damaged: ")
+    assert "state-file --stack dev --restore && make recover STACK=dev" in damaged.command
+    state_of_dev.rename(state_of_dev.with_name("dev.json.bak"))
+    [gone] = run(dev)
+    assert gone.what.startswith("the state of dev is gone: ")
+    assert gone.command == damaged.command
+
+
+def test_a_state_that_is_not_there_or_elsewhere_is_not_looked_at(
+    state_of_dev: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Skipped, match="was not made yet"):
+        check("state file").run(stack("dev"))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "https://api.example.com")
+    with pytest.raises(Skipped, match="its own history"):
+        check("state file").run(stack("dev"))
+
+
 def test_operations_without_an_end_are_found_with_what_clears_them() -> None:
     resource = {
         "urn": "urn:pulumi:dev::tracing::kubernetes:core/v1:Secret::store-access",
@@ -402,7 +465,7 @@ def test_operations_without_an_end_are_found_with_what_clears_them() -> None:
     found = list(state.pending("dev", deployment))
     assert [each.level for each in found] == ["error", "warning"]
     assert "while it was creating store-access (kubernetes:core/v1:Secret)" in found[0].what
-    assert found[0].command == "make refresh STACK=dev ARGS=--clear-pending-creates"
+    assert {each.command for each in found} == {"make recover STACK=dev  # then make up STACK=dev"}
     assert list(state.pending("dev", {"resources": []})) == []
 
 
@@ -418,10 +481,10 @@ def test_a_lock_says_whose_it_is_and_whether_that_one_still_runs(tmp_path: Path)
     mine = lock(os.getpid(), here)
     assert mine.what.startswith(f"the stack is locked by ada@{here} (pid {os.getpid()})")
     assert mine.what.endswith(", which still runs")
-    assert mine.command == "pulumi cancel dev --yes  # only if none is running any more"
+    assert mine.command.startswith("make recover STACK=dev  # only if none is running any more; ")
     gone = lock(2**22 + 1, here)  # Beyond the most that Linux gives (pid_max).
     assert gone.what.endswith(", which runs no more")
-    assert gone.command == "pulumi cancel dev --yes"
+    assert gone.command == "make recover STACK=dev  # then make up STACK=dev"
     assert lock(os.getpid(), "elsewhere").what.endswith("at 2026-08-21")
     (tmp_path / "it.json").write_text('{"pid"', encoding="utf-8")
     [half] = state.locks("dev", tmp_path)
