@@ -16,6 +16,7 @@ if not pulumi.runtime.is_dry_run():
     grafana_check.require(loaded.stack, pulumi.get_stack(), loaded.plain_secrets)
 
 at = wiring.site(loaded)
+wiring.open_hops(at)
 minio = wiring.minio(at)
 s3 = wiring.store(at, minio.server if minio else None)
 tempo = wiring.tempo(at, s3, wiring.kafka(at))

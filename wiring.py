@@ -46,6 +46,7 @@ from components.namespaces import Namespaces, NamespacesArgs
 from components.network import Network, Surroundings, connections
 from components.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
+from components.open_hops import OpenHops
 from components.tempo import Tempo, TempoArgs
 from components.traefik import Traefik, TraefikArgs
 from components.values.traefik_network import traefik_peer
@@ -125,6 +126,11 @@ def site(loaded: config.Loaded) -> Site:
         ),
         opts=opts,
     )
+
+
+def open_hops(at: Site) -> None:
+    """What is not encrypted, for who reviews the stack."""
+    OpenHops("open-hops", config.insecure_hops(at.stack))
 
 
 def minio(at: Site) -> MinioServer | None:

@@ -1,6 +1,7 @@
 """The stack's configuration as types: loaded once, checked before anything is registered."""
 
 from .errors import ConfigError, Finding
+from .hops import insecure_hops
 from .kept_out import kept_out
 from .load import Loaded, existing_namespaces, forwarded_port_keys, load, parse, required_secrets
 from .object_store import MinioConfig
@@ -24,6 +25,7 @@ __all__ = [
     "existing_namespaces",
     "forwarded_port_keys",
     "grafana_namespaces",
+    "insecure_hops",
     "kept_out",
     "load",
     "meshed",

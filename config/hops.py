@@ -36,9 +36,14 @@ def hops_of(stack: StackConfig) -> Mapping[Hop, HopState]:
     }
 
 
-def insecure_hops(stack: StackConfig) -> tuple[Hop, ...]:
-    """The hops of a stack that are not encrypted."""
-    return tuple(hop for hop, state in hops_of(stack).items() if not state.encrypted)
+def insecure_hops(stack: StackConfig) -> Mapping[Hop, str]:
+    """The hops of a stack that are not encrypted, and why: empty where the stack does not say."""
+    allowed = stack.allow_insecure
+    return {
+        hop: allowed.get(hop, allowed.get("all", ""))
+        for hop, state in hops_of(stack).items()
+        if not state.encrypted
+    }
 
 
 def _traces(stack: StackConfig) -> dict[Hop, HopState]:

@@ -98,6 +98,20 @@ class RenderedChart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpenHop:
+    """A hop without TLS, of the stack as it would be or as it was."""
+
+    name: str
+    operation: Operation
+    """`create`: it was not open; `update`: for another reason; `delete`: it is open no more;
+    `same`: as it was, or the base does not say."""
+    reason: str = ""
+    """Why it is open; empty where the stack need not say, and where it is open no more."""
+    old_reason: str = ""
+    """Why it was, where that differs."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Component:
     """A component and what of it changes."""
 
@@ -121,6 +135,8 @@ class StackReport:
     and those that stay the same are left out."""
     settings: tuple[PropertyChange, ...] = ()
     """What the stack file says otherwise."""
+    open_hops: tuple[OpenHop, ...] = ()
+    """Those of the stack as it would be, and those that it has no more."""
     outputs: tuple[PropertyChange, ...] = ()
     notes: tuple[str, ...] = ()
     """What has to be known to read it right."""

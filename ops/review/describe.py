@@ -20,6 +20,7 @@ from ops.review.change import (
     StackReport,
 )
 from ops.review.comparison import Comparison
+from ops.review.hops import open_hops
 from ops.review.labels import RELEASE, labelled
 from ops.review.policies import policy_violations
 from ops.review.properties import Scrubber, differences, property_changes
@@ -60,6 +61,7 @@ def described(sides: Sides, archives: Path) -> StackReport:
         ),
         counts={name: counts[name] for name in _OPERATIONS if counts[name]},
         settings=() if sides.new else _settings(sides),
+        open_hops=open_hops(steps),
         # Of a preview that failed the engine names no outputs; they are not gone for that.
         outputs=()
         if sides.new or sides.head_error
@@ -96,6 +98,10 @@ def _is_custom(type: str) -> bool:
 
 def _resource(step: Step, sides: Sides, components: Mapping[str, str]) -> Resource:
     said = step.detailed_diff or dict.fromkeys(step.diffs, "update")
+    if step.op == "update" and not said and not _is_custom(step.type):
+        # Of a component the engine only says that it differs.
+        changes = differences(step.old_inputs, step.new_inputs)
+        said = dict.fromkeys((change.path for change in changes), "update")
     if step.op == "replace" and not step.detailed_diff:
         said = dict.fromkeys(said, "update-replace")
     if step.op == "create":

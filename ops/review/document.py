@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ops.review.change import (
     MISSING,
+    OpenHop,
     PropertyChange,
     RenderedObject,
     Report,
@@ -39,10 +40,20 @@ def _stack(stack: StackReport) -> dict[str, Any]:
         "counts": stack.counts,
         "labels": list(stack.labels),
         "settings": [_property(change) for change in stack.settings],
+        "openHops": [_hop(hop) for hop in stack.open_hops],
         "outputs": [_property(change) for change in stack.outputs],
         "resources": [_resource(resource) for resource in stack.resources],
         "violations": [_violation(found) for found in stack.violations],
         "engineDiff": stack.engine_diff,
+    }
+
+
+def _hop(hop: OpenHop) -> dict[str, Any]:
+    return {
+        "hop": hop.name,
+        "operation": hop.operation,
+        "reason": hop.reason,
+        "oldReason": hop.old_reason,
     }
 
 

@@ -16,6 +16,7 @@ from config.kinds import duration_seconds, quantity
 from ops.review.change import MISSING, Label, Operation, PropertyChange, Resource
 
 RELEASE: Final = "kubernetes:helm.sh/v3:Release"
+OPEN_HOPS: Final = "tracing:index:OpenHops"
 
 _BUCKET: Final = "minio:index/s3Bucket:S3Bucket"
 _LIFECYCLE: Final = "minio:index/ilmPolicy:IlmPolicy"
@@ -198,6 +199,7 @@ _TABLE: Final = (
         when=_is_removed,
     ),
     _Row(label=Label.WEAKENS, path=r"", when=_leaves_tls),
+    _Row(label=Label.WEAKENS, types=(OPEN_HOPS,), path=r"", when=_is_added),
     _Row(
         label=Label.WEAKENS,
         types=(RELEASE,),

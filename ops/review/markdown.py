@@ -10,6 +10,7 @@ from typing import Final
 from ops.review.change import (
     Component,
     Label,
+    OpenHop,
     Operation,
     PropertyChange,
     RenderedChart,
@@ -19,7 +20,7 @@ from ops.review.change import (
     StackReport,
 )
 from ops.review.mermaid import MARKS, graph
-from ops.review.words import happens, sentence
+from ops.review.words import happens, quoted, sentence, text
 from policy import Level, Violation
 
 LIMIT: Final = 65_000
@@ -102,6 +103,7 @@ def _stack(stack: StackReport, detail: _Detail, diff: str) -> Iterator[str]:
         yield _warning(stack.error)
     yield from (f"> {note}" for note in stack.notes)
     yield from _listed("Settings", stack.settings, detail)
+    yield from _hops(stack.open_hops)
     for component in stack.components:
         if component.changed:
             yield _component(component, detail)
@@ -111,6 +113,32 @@ def _stack(stack: StackReport, detail: _Detail, diff: str) -> Iterator[str]:
         yield _folded("Graph of the resources", _fenced(graph(stack), "mermaid"))
     if diff:
         yield _folded("The engine's diff", _fenced(diff, "diff"))
+
+
+def _hops(hops: Sequence[OpenHop]) -> Iterator[str]:
+    """All of them: a reason that nobody had to change is to be read, too."""
+    if hops:
+        # What changes first, as it is what this change has to answer for.
+        ordered = sorted(hops, key=lambda hop: hop.operation == "same")
+        yield "\n".join(["**Open hops**", "", *(_hop(hop) for hop in ordered)])
+
+
+def _hop(hop: OpenHop) -> str:
+    reason, old = (_reason(said) for said in (hop.reason, hop.old_reason))
+    match hop.operation:
+        case "create":
+            return f"- **+** `{hop.name}` is open now: {reason}"
+        case "delete":
+            return f"- **-** `{hop.name}` is open no more (was: {old})"
+        case "update":
+            return f"- **~** `{hop.name}` is open for another reason: {old} → {reason}"
+        case _:
+            return f"- `{hop.name}`: {reason}"
+
+
+def _reason(said: str) -> str:
+    """Whole, however long: who reviews it has to judge it."""
+    return quoted(text(said)) if said else "no reason given"
 
 
 def _violations(found: Sequence[Violation], detail: _Detail) -> Iterator[str]:

@@ -15,7 +15,9 @@ _UNCHECKED: Final = frozenset(
 _ADDRESSES: Final = ("endpoint", "hostname", "address", "url", "host")
 _ANNOTATIONS: Final = frozenset({"annotations", "labels", "description", "runbook_url"})
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0"})
-_DASHBOARDS: Final = "grafana:oss/dashboard:Dashboard"
+_OPEN_HOPS: Final = "tracing:index:OpenHops"
+_WITHOUT_ENDPOINTS: Final = frozenset({"grafana:oss/dashboard:Dashboard", _OPEN_HOPS})
+"""Types whose addresses are in texts for people: a reason may name what it is about."""
 
 
 _PUBLIC: Final = frozenset(
@@ -68,7 +70,7 @@ def _judged(resource: Resource) -> Any:
 
 def _plain(resource: Resource) -> Iterator[tuple[str, str]]:
     """Hosts that are spoken to in plain text, each with where it says so."""
-    if resource.type == _DASHBOARDS:
+    if resource.type in _WITHOUT_ENDPOINTS:
         return
     seen: set[str] = set()
     for path, text in texts(_judged(resource)):
@@ -173,6 +175,19 @@ def _inside(resource: Resource) -> Iterator[Finding]:
                 message=message,
                 remedy="Give the server a certificate, and its authority to who asks it.",
             )
+    yield from _hops(resource)
+
+
+def _hops(resource: Resource) -> Iterator[Finding]:
+    """What a stack of this program says to be open, most of which is in no value of a chart."""
+    if resource.type != _OPEN_HOPS:
+        return
+    for hop, reason in resource.properties.items():
+        yield Finding(
+            resource=resource,
+            message=f"{hop} is not encrypted: {reason or 'the stack does not say why'}",
+            remedy="Close it (docs/tls.md) once the reason is none any more.",
+        )
 
 
 RULES = (

@@ -11,7 +11,7 @@ import pytest
 
 import policy
 from ops.engine import LANGUAGE_HOST
-from ops.stack_files import ROOT, recorded
+from ops.stack_files import ROOT, recorded, settings
 from sandbox import Policies, Result, Sandbox, SandboxError
 from sandbox.box import ANALYZER
 from tests.engine.conftest import BoxOf, Objects
@@ -49,6 +49,16 @@ def test_the_pack_finds_in_prod_what_the_rules_find_and_nothing_mandatory(box_of
     }
     assert expected
     assert found(box_of("prod").preview(policies=PACK)) == expected
+
+
+def test_the_pack_names_every_open_hop_with_the_reason_of_the_stack_file(box_of: BoxOf) -> None:
+    events = box_of("prod").preview(policies=PACK).events
+    told = [event["policyEvent"] for event in events if "policyEvent" in event]
+    messages = [each["message"] for each in told if each["resourceUrn"].endswith("::open-hops")]
+    reasons = settings("prod")["tracing:allowInsecure"]
+    assert len(messages) == len(reasons)
+    for hop, reason in reasons.items():
+        assert any(f"{hop} is not encrypted: {reason}" in message for message in messages)
 
 
 def test_a_mandatory_violation_keeps_the_resource_from_being_made(

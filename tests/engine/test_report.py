@@ -129,7 +129,7 @@ def test_changes_are_exit_code_2_and_every_stack_with_a_file_is_there(compared: 
     assert compared.status == 2, compared.errors
     assert set(compared.stacks) == {"one", "quiet"}
     assert compared.stacks["quiet"]["counts"] == {}
-    assert compared.stacks["one"]["counts"] == {"create": 5, "update": 8, "replace": 4}
+    assert compared.stacks["one"]["counts"] == {"create": 5, "update": 9, "replace": 4}
 
 
 def test_the_base_is_where_the_branch_left_main_and_a_removed_stack_is_named(
@@ -159,6 +159,17 @@ def test_what_changes_has_its_values_and_its_label(
     [change] = [found for found in resource(compared, name)["properties"] if found["path"] == path]
     assert (change["old"], change["new"]) == (old, new)
     assert label is None or label in change["labels"]
+
+
+def test_open_hops_are_there_with_their_reasons_and_what_becomes_of_them(compared: Ran) -> None:
+    hops = {hop.pop("hop"): hop for hop in compared.stacks["one"]["openHops"]}
+    assert hops["tempo-internal"] == {"operation": "same", "reason": "a sample", "oldReason": ""}
+    assert hops["tempo-to-store"]["operation"] == "create"
+    assert hops["grafana-to-tempo"] == {
+        "operation": "update",
+        "reason": "another sample",
+        "oldReason": "a sample",
+    }
 
 
 def test_a_secret_encrypted_anew_is_only_said_to_have_changed(compared: Ran) -> None:

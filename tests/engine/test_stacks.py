@@ -145,6 +145,11 @@ ONE_SETTING: dict[str, tuple[str, Any, dict[str, str]]] = {
         "docker.io/pgsty/minio:other",
         {"minio-server": "update"},
     ),
+    "the reason for an open hop is shown, and touches nothing that is made": (
+        "tracing:allowInsecure",
+        {"tempo-internal": "behind a policy"},
+        {"open-hops": "update"},
+    ),
     "a value that is only exported touches no resource": (
         "tracing:linkerd.traceServiceName",
         "mesh",

@@ -29,6 +29,11 @@ def resource(type: str, protect: bool = False, **properties: Any) -> policy.Reso
     return policy.Resource(type=type, name="it", properties=properties, protect=protect)
 
 
+def open_hop(reason: str) -> policy.Resource:
+    properties = {"tempo-to-cache": reason}
+    return policy.Resource(type="tracing:index:OpenHops", name="open-hops", properties=properties)
+
+
 SIZED = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
 LOCKED: dict[str, Any] = {
     "allowPrivilegeEscalation": False,

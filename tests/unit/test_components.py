@@ -23,6 +23,7 @@ COMPONENTS = {
     "alerts": "tracing:index:Alerts",
     "grafana": "tracing:index:Grafana",
     "network-policies": "tracing:index:NetworkPolicies",
+    "open-hops": "tracing:index:OpenHops",
 }
 """Logical name and type token of each component. Both are in every state: they are forever."""
 
@@ -115,6 +116,7 @@ CHILDREN = {
         "network-policies-default-deny-harness",
         "network-policies-default-deny-emojivoto",
     },
+    "open-hops": set(),
 }
 """Logical names of each component's resources: they are forever as well."""
 

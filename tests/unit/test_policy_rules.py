@@ -25,6 +25,7 @@ from tests.unit.policy_resources import (
     kube,
     lifecycle,
     namespace,
+    open_hop,
     release,
     resource,
     role,
@@ -184,6 +185,16 @@ CASES: dict[str, list[Case]] = {
             release(out={"tls": {}, "resolver": {"dns": {"hostname": "gateway"}}}),
             release(out={"tls": {"insecure": True}, "resolver": {"dns": {"hostname": "gateway"}}}),
             "gateway is spoken to without TLS",
+        ),
+        Case(
+            resource("tracing:index:OpenHops"),
+            open_hop("behind a policy"),
+            "tempo-to-cache is not encrypted: behind a policy",
+        ),
+        Case(
+            resource("tracing:index:OpenHops"),
+            open_hop(""),
+            "tempo-to-cache is not encrypted: the stack does not say why",
         ),
     ],
     "images-by-digest": [
@@ -396,6 +407,12 @@ CASES: dict[str, list[Case]] = {
 )
 def test_a_name_of_the_clusters_own_is_told_from_one_outside(host: str, inside: bool) -> None:
     assert is_inside(host) is inside
+
+
+def test_a_reason_may_name_an_address() -> None:
+    named = open_hop("a VPN to http://cache.example.com")
+    found = [each.rule for each in policy.violations([named], "prod")]
+    assert found == ["tls-inside-cluster"]
 
 
 def pairs() -> list[Any]:

@@ -8,10 +8,19 @@ from typing import Any
 import pytest
 
 from ops.report_sample import GOLDEN, golden, recorded, sample
-from ops.review.change import MISSING, Label, Operation, PropertyChange, Report, Resource
+from ops.review.change import (
+    MISSING,
+    Label,
+    OpenHop,
+    Operation,
+    PropertyChange,
+    Report,
+    Resource,
+)
 from ops.review.describe import described
 from ops.review.document import VERSION, document
-from ops.review.labels import RELEASE, labelled
+from ops.review.hops import open_hops
+from ops.review.labels import OPEN_HOPS, RELEASE, labelled
 from ops.review.markdown import markdown
 from ops.review.mermaid import graph
 from ops.review.page import page
@@ -109,6 +118,9 @@ def whole(type: str, operation: Operation, name: str = "thing") -> set[str]:
          "weakens TLS or auth, restarts"),
         (MINIO, "minioSsl", True, False, "weakens TLS or auth"),
         (MINIO, "minioInsecure", MISSING, True, "weakens TLS or auth"),
+        (OPEN_HOPS, "tempo-to-store", MISSING, "a VPN", "weakens TLS or auth"),
+        (OPEN_HOPS, "tempo-to-store", "a VPN", MISSING, ""),
+        (OPEN_HOPS, "tempo-to-store", "a VPN", "a mesh", ""),
         (POLICY, "policy.Statement[0].Action[0]", "s3:GetObject", "s3:*", "weakens TLS or auth"),
         (STATEFUL_SET, "spec.template.spec.containers[0].env[1].name", "A",
          "MINIO_PROMETHEUS_AUTH_TYPE", "weakens TLS or auth, restarts"),
@@ -354,7 +366,11 @@ def test_the_json_has_the_documented_keys_and_leaves_out_what_is_not_set() -> No
     [stack] = content["stacks"]
     documented = (Path(__file__).parents[2] / "docs/reviewing.md").read_text(encoding="utf-8")
     keys = (
-        content.keys() | stack.keys() | stack["resources"][0].keys() | stack["settings"][0].keys()
+        content.keys()
+        | stack.keys()
+        | stack["resources"][0].keys()
+        | stack["settings"][0].keys()
+        | stack["openHops"][0].keys()
     )
     assert [key for key in sorted(keys) if f"`{key}`" not in documented] == []
     by_path = {change["path"]: change for change in stack["settings"]}
@@ -366,11 +382,11 @@ def test_the_json_has_the_documented_keys_and_leaves_out_what_is_not_set() -> No
 def test_what_the_policies_have_against_a_stack_is_said_with_the_remedy() -> None:
     [stack] = sample().stacks
     mandatory = [found.resource for found in stack.violations if found.level == "mandatory"]
-    assert "store-bucket" in mandatory
+    assert "store-admin" in mandatory
     text = markdown(sample())
     listed, _, folded = text.partition("<summary>Policies:")
-    assert "- **protected-data** (mandatory) store-bucket: is not protected" in listed
-    assert "remove tracing:deleteData from the stack file" in listed
+    assert "- **no-insecure-endpoint** (mandatory) store-admin: minioSsl" in listed
+    assert "Remove `insecure: true` from tracing:objectStore" in listed
     assert "- **requests-and-limits** (advisory) tempo-release" in folded
     [first, *_] = document(sample())["stacks"][0]["violations"]
     assert first["level"] == "mandatory"
@@ -389,6 +405,57 @@ def test_the_page_asks_nothing_of_a_network() -> None:
     assert "default-src 'none'" in text
     shell = text.replace("http://www.w3.org/2000/svg", "").split('<script type="application/json"')
     assert "http" not in shell[0].replace("http-equiv", "")
+
+
+def hops_step(op: str, old: dict[str, str], new: dict[str, str]) -> Step:
+    return Step(
+        op=op,
+        urn="urn::open-hops",
+        type=OPEN_HOPS,
+        name="open-hops",
+        parent="urn::stack",
+        old_inputs=old,
+        new_inputs=new,
+    )
+
+
+def test_all_open_hops_are_listed_and_those_that_change_are_marked() -> None:
+    old = {"a": "kept", "b": "before", "c": "gone", "e": "why"}
+    step = hops_step("update", old, {"a": "kept", "b": "after", "d": "`new`", "e": ""})
+    stack = described(Sides(stack="s", steps=(step,)), NO_CHARTS)
+    assert [(hop.name, hop.operation) for hop in stack.open_hops] == [
+        ("a", "same"),
+        ("b", "update"),
+        ("c", "delete"),
+        ("d", "create"),
+        ("e", "update"),
+    ]
+    _, _, section = markdown(Report(base="b", head="h", stacks=(stack,))).partition("Open hops**")
+    assert section.split("\n\n")[1].splitlines() == [
+        "- **~** `b` is open for another reason: `before` → `after`",
+        "- **-** `c` is open no more (was: `gone`)",
+        "- **+** `d` is open now: `` `new` ``",
+        "- **~** `e` is open for another reason: `why` → no reason given",
+        "- `a`: `kept`",
+    ]
+
+
+def test_a_changed_hop_is_a_changed_property_though_the_engine_names_none() -> None:
+    step = hops_step("update", {"a": "kept", "b": "before"}, {"a": "kept", "b": "after"})
+    [found] = described(Sides(stack="s", steps=(step,)), NO_CHARTS).resources
+    assert [(each.path, each.old, each.new) for each in found.properties] == [
+        ("b", "before", "after")
+    ]
+
+
+def test_no_hop_is_new_to_a_base_that_does_not_list_them() -> None:
+    created = hops_step("create", {}, {"a": "kept"})
+    assert open_hops([created]) == (OpenHop(name="a", operation="same", reason="kept"),)
+    assert described(Sides(stack="s", steps=(created,)), NO_CHARTS).labels == ()
+
+
+def test_a_head_that_does_not_list_them_has_no_open_hops() -> None:
+    assert open_hops([hops_step("delete", {"a": "kept"}, {})]) == ()
 
 
 def test_a_failed_side_is_said_and_the_rest_is_shown() -> None:

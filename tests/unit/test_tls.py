@@ -339,10 +339,15 @@ def test_an_open_hop_is_accepted_with_a_reason(allowed: dict[str, str]) -> None:
         {**PROD, "tracing:allowInsecure": allowed}, stack="prod", secret_keys=set()
     )
     assert set(insecure_hops(stack)) == set(hops_of(stack))
+    # The hop's own reason, before the one for all.
+    assert dict(insecure_hops(stack)) == {
+        hop: allowed.get(hop, allowed.get("all")) for hop in hops_of(stack)
+    }
 
 
-def test_in_dev_everything_may_be_open() -> None:
-    assert insecure_hops(config.parse({"tracing:tempo": {}}, stack="dev", secret_keys=set()))
+def test_in_dev_everything_may_be_open_for_no_reason() -> None:
+    hops = insecure_hops(config.parse({"tracing:tempo": {}}, stack="dev", secret_keys=set()))
+    assert set(hops.values()) == {""}
 
 
 @pytest.mark.parametrize(

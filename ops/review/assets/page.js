@@ -464,6 +464,7 @@ function pretty(value) {
 function sections(stack) {
   return [
     properties("Settings", "What the stack file says otherwise.", stack.settings),
+    openHops(stack.openHops),
     properties("Outputs", "What others read of the stack.", stack.outputs),
     policies(stack.violations),
     engineDiff(stack.engineDiff),
@@ -473,6 +474,21 @@ function sections(stack) {
 function properties(title, text, listed) {
   if (!listed.length) return null;
   return element("section", {}, element("h2", {}, title), element("p", { class: "quiet" }, text), table(listed));
+}
+
+function openHops(hops) {
+  if (!hops.length) return null;
+  const items = hops.map((hop) =>
+    element(
+      "li",
+      {},
+      element("strong", { class: hop.operation }, `${MARKS[hop.operation]} ${hop.hop}`.trim()),
+      `: ${hop.operation === "delete" ? "open no more" : hop.reason || "no reason given"}`,
+      hop.oldReason ? ` (was: ${hop.oldReason})` : "",
+    ),
+  );
+  const text = "What is not encrypted in the stack as it would be, and why.";
+  return element("section", {}, element("h2", {}, "Open hops"), element("p", { class: "quiet" }, text), element("ul", {}, ...items));
 }
 
 function policies(violations) {
