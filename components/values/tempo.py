@@ -1,5 +1,6 @@
 """What the charts of all profiles of Tempo are told alike."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -7,12 +8,22 @@ from config.platform import ComputeResources
 from config.tempo import MetricsGeneratorConfig
 from config.tenancy import TenancyConfig
 
-from ..contracts import S3Access
+from ..contracts import CaBundle, S3Access
 from .annotations import AUTHORITY_ANNOTATION, CA_ANNOTATION, VERSION_ANNOTATION
 from .resources import compute_resources
 from .tempo_tls import TempoTls, mounts, probe_scheme, volumes
 
 CA_PATH: Final = "/etc/store-ca"
+
+OFF_STORE: Final[Mapping[str, tuple[str, ...]]] = {
+    "distributed-2": ("distributor",),
+    "distributed-3": ("distributor", "live-store", "metrics-generator"),
+}
+"""Microservices of a profile that never ask the store, by the label of the chart.
+
+By Tempo's module table (`cmd/tempo/app/modules.go`). All others ask it before they start, and end
+where it does not answer, Tempo 2's generator too: without the keys they would never run.
+"""
 
 EXPAND: Final = "-config.expand-env=true"
 """Tempo itself expands the references to the store's keys when it starts."""
@@ -32,6 +43,8 @@ class PodNeeds:
     """What every pod of Tempo is given."""
 
     s3: S3Access
+    on_store: bool = True
+    """Whether the pod asks the store: it has the keys and the store's authority then."""
     tls: TempoTls | None = None
     tenancy: TenancyConfig | None = None
 
@@ -66,9 +79,11 @@ def remote_write(settings: MetricsGeneratorConfig) -> dict[str, Any]:
 
 def pod_annotations(pod: PodNeeds) -> dict[str, Any]:
     """What restarts a pod of Tempo's when the store's keys or an authority are others."""
-    annotations = {VERSION_ANNOTATION: pod.s3.secret_version}
-    if pod.s3.ca is not None:
-        annotations[CA_ANNOTATION] = pod.s3.ca.version
+    annotations: dict[str, Any] = {}
+    if pod.on_store:
+        annotations[VERSION_ANNOTATION] = pod.s3.secret_version
+    if (ca := _store_ca(pod)) is not None:
+        annotations[CA_ANNOTATION] = ca.version
     if pod.tls is not None:
         annotations[AUTHORITY_ANNOTATION] = pod.tls.ca.version
     return annotations
@@ -76,7 +91,7 @@ def pod_annotations(pod: PodNeeds) -> dict[str, Any]:
 
 def pod_volumes(pod: PodNeeds) -> list[dict[str, Any]]:
     """The volumes with the store's authority, if it has one of its own, and with Tempo's TLS."""
-    ca = pod.s3.ca
+    ca = _store_ca(pod)
     of_store = [] if ca is None else [{"name": "store-ca", "configMap": {"name": ca.config_map}}]
     return [*of_store, *volumes(pod.tls)]
 
@@ -84,7 +99,11 @@ def pod_volumes(pod: PodNeeds) -> list[dict[str, Any]]:
 def pod_mounts(pod: PodNeeds) -> list[dict[str, Any]]:
     """Where `pod_volumes` are mounted."""
     ca = {"name": "store-ca", "mountPath": CA_PATH, "readOnly": True}
-    return [*([] if pod.s3.ca is None else [ca]), *mounts(pod.tls)]
+    return [*([] if _store_ca(pod) is None else [ca]), *mounts(pod.tls)]
+
+
+def _store_ca(pod: PodNeeds) -> CaBundle | None:
+    return pod.s3.ca if pod.on_store else None
 
 
 def keys_from_secret(s3: S3Access) -> list[dict[str, Any]]:
@@ -99,7 +118,10 @@ def workload(
     # Not `global.extraEnvFrom`, which hands the store's keys to memcached and to the gateway's
     # nginx as well.
     values: dict[str, Any] = {} if replicas is None else {"replicas": replicas}
-    values |= {"extraEnvFrom": keys_from_secret(pod.s3), "podAnnotations": pod_annotations(pod)}
+    if pod.on_store:
+        values["extraEnvFrom"] = keys_from_secret(pod.s3)
+    if annotations := pod_annotations(pod):
+        values["podAnnotations"] = annotations
     if pod_volumes(pod):
         values |= {"extraVolumes": pod_volumes(pod), "extraVolumeMounts": pod_mounts(pod)}
     if compute := compute_resources(resources):

@@ -1,5 +1,6 @@
 """Values of the chart tempo-distributed, 2.x and 3.x."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from config.kinds import go_duration, registry_image
@@ -17,6 +18,7 @@ from .resources import compute_resources
 from .security import SECCOMP
 from .tempo import (
     EXPAND,
+    OFF_STORE,
     RETRY_AFTER,
     PodNeeds,
     alive_probe,
@@ -74,6 +76,7 @@ def tempo_3_values(
     builders = settings.block_builder.replicas or partitions
     login = _login(kafka.login)
     common = _common(settings, pod, operator)
+    live_store = _needs(pod, settings, "live-store")
     generator = common.get("metricsGenerator")
     retention = {"compaction": {"block_retention": go_duration(settings.block_retention)}}
     return {
@@ -97,7 +100,7 @@ def tempo_3_values(
         },
         "liveStore": {
             # One for each partition: a partition without a live-store has no newest traces.
-            **workload(pod, settings.live_store.resources, partitions),
+            **workload(live_store, settings.live_store.resources, partitions),
             **_spread("live-store", partitions),
             **login,
         },
@@ -142,7 +145,7 @@ def _common(
         "traces": _receivers(settings.receivers, pod.tls),
         "storage": {"trace": {"backend": "s3", "s3": s3_block(pod.s3)}},
         "distributor": {
-            **_scaled(pod, "distributor", settings.distributor),
+            **_scaled(_needs(pod, settings, "distributor"), "distributor", settings.distributor),
             "config": {"log_received_spans": settings.log_received_spans.model_dump()},
             "shutdownDelay": LEAVING,
             "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -158,7 +161,9 @@ def _common(
         # The chart configures its memcached as a cache whether or not it installs one.
         **({} if settings.memcached else {"cache": {"caches": []}}),
         **_overrides(settings),
-        **_metrics_generator(settings.metrics_generator, pod),
+        **_metrics_generator(
+            settings.metrics_generator, _needs(pod, settings, "metrics-generator")
+        ),
         **_monitors(operator, pod.tls),
     }
 
@@ -235,6 +240,14 @@ def _metrics_generator(settings: MetricsGeneratorConfig | None, pod: PodNeeds) -
 
 def _image(image: str | None) -> dict[str, Any]:
     return {} if image is None else {"image": registry_image(image)}
+
+
+def _needs(
+    pod: PodNeeds, settings: Distributed2Config | Distributed3Config, component: str
+) -> PodNeeds:
+    # The distributor takes spans from everybody: whoever breaks into it is not to find there the
+    # keys to read and delete all traces.
+    return replace(pod, on_store=component not in OFF_STORE[settings.profile])
 
 
 def _scaled(pod: PodNeeds, component: str, settings: ScaledWorkloadConfig) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ..network import (
     at,
     connections,
 )
+from .tempo import OFF_STORE
 
 HTTP_PORT: Final = 3200
 GRPC_PORT: Final = 9095
@@ -107,12 +108,13 @@ def tempo_network(
         )
 
     generator = ["metrics-generator"] if settings.metrics_generator else []
-    processes = pods("tempo", *PROCESSES[settings.profile], *generator)
+    names = (*PROCESSES[settings.profile], *generator)
+    processes = pods("tempo", *names)
     distributor = pods("tempo-distributor", "distributor")
     frontend = pods("tempo-query-frontend", "query-frontend")
     own: list[Pods] = [processes, distributor, frontend]
     allowed: list[Connection] = [
-        *connections(processes, store, at(processes, HTTP_PORT, GRPC_PORT, GOSSIP_PORT)),
+        *connections(processes, at(processes, HTTP_PORT, GRPC_PORT, GOSSIP_PORT)),
         *connections(surroundings.scrapers, at(processes, HTTP_PORT)),
     ]
 
@@ -120,6 +122,8 @@ def tempo_network(
         own.append(pods(role, *components))
         return own[-1]
 
+    on_store = [name for name in names if name not in OFF_STORE[settings.profile]]
+    allowed += connections(more("tempo-on-store", *on_store), store)
     query = at(frontend, HTTP_PORT)
     if settings.gateway is not None:
         gateway = more("tempo-gateway", "gateway")
@@ -134,7 +138,7 @@ def tempo_network(
     if remote_write is not None:
         allowed += connections(more("tempo-metrics-generator", *generator), remote_write)
     if kafka is not None:
-        on_kafka = [name for name in ON_KAFKA if name in (*PROCESSES[settings.profile], *generator)]
+        on_kafka = [name for name in ON_KAFKA if name in names]
         allowed += connections(more("tempo-on-kafka", *on_kafka), kafka)
     return TempoNetwork(
         ingest=distributor,

@@ -96,6 +96,7 @@ ONE_SETTING: dict[str, tuple[str, Any, dict[str, str]]] = {
             "grafana-tempo": "update",
             # Its pods have other labels.
             "network-policies-tempo": "update",
+            "network-policies-tempo-on-store": "update",
             "network-policies-tempo-distributor": "update",
             "network-policies-tempo-query-frontend": "update",
             "network-policies-minio": "update",

@@ -17,6 +17,7 @@ TEMPO_3 = {
 ONE_PROCESS = {
     "network-policies-tempo": "update",
     "network-policies-tempo-distributor": "delete",
+    "network-policies-tempo-on-store": "delete",
     "network-policies-tempo-query-frontend": "delete",
     "network-policies-minio": "update",
     "network-policies-collector": "update",
@@ -28,6 +29,7 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {
             "tempo-release": "update",
             "network-policies-tempo": "update",
+            "network-policies-tempo-on-store": "update",
             "network-policies-tempo-on-kafka": "create",
             # The dev stack goes without memcached.
             "network-policies-tempo-memcached": "create",

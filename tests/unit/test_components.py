@@ -100,6 +100,7 @@ CHILDREN = {
         "network-policies-tempo-gateway",
         "network-policies-tempo-memcached",
         "network-policies-tempo-metrics-generator",
+        "network-policies-tempo-on-store",
         "network-policies-collector",
         "network-policies-collector-gateway",
         "network-policies-traefik",
@@ -227,11 +228,10 @@ def test_no_chart_is_told_a_secret(stack: tuple[str, Recorded]) -> None:
         assert secret not in json.dumps(run.helm_values())
 
 
-def test_the_stores_keys_reach_tempos_own_workloads_and_no_others(everything: Recorded) -> None:
+def test_the_stores_keys_reach_what_asks_the_store_and_no_others(everything: Recorded) -> None:
     values = everything.helm_values()["tempo"]
     holders = {key for key, part in values.items() if "secretRef" in json.dumps(part)}
     assert holders == {
-        "distributor",
         "ingester",
         "querier",
         "queryFrontend",

@@ -48,7 +48,7 @@ def test_the_stores_keys_are_brought_under_the_names_that_tempo_reads() -> None:
         },
         {"secretKey": "MINIO_SECRET_ACCESS_KEY", "remoteRef": {"key": "tracing/s3-key"}},
     ]
-    [source] = run.helm_values()["tempo"]["distributor"]["extraEnvFrom"]
+    [source] = run.helm_values()["tempo"]["ingester"]["extraEnvFrom"]
     assert source == {"secretRef": {"name": "tempo-minio-secret"}}
 
 
@@ -71,7 +71,7 @@ def test_raising_the_version_restarts_what_reads_the_secret() -> None:
             | {"externalSecret": {"store": "vault", **KEYS, "version": version}}
         }
         values = record("dev", raw, {}).helm_values()["tempo"]
-        return values["distributor"]["podAnnotations"]
+        return values["ingester"]["podAnnotations"]
 
     assert annotations(1) != annotations(2)
 

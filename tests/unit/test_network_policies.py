@@ -18,6 +18,8 @@ TEMPO_2 = "compactor distributor ingester querier query-frontend"
 TEMPO_3 = (
     "backend-scheduler backend-worker block-builder distributor live-store querier query-frontend"
 )
+TEMPO_2_ON_STORE = "compactor ingester querier query-frontend"
+TEMPO_3_ON_STORE = "backend-scheduler backend-worker block-builder querier query-frontend"
 ADDRESSES = "internet api-server store"
 CLUSTER = "dns k3s-traefik shop grafana monitoring linkerd elsewhere kafka harness"
 
@@ -46,7 +48,7 @@ EXPECTED = {
         {COLLECTOR_ASKS}
         {TRAEFIK}
         {TEMPO_2} -> {TEMPO_2}: 3200 7946 9095
-        {TEMPO_2} -> minio: 9000
+        {TEMPO_2_ON_STORE} -> minio: 9000
         opentelemetry-collector -> distributor: 4317
     """,
     "staging": f"""
@@ -56,7 +58,7 @@ EXPECTED = {
         {AMONG_TEMPO_2}
         gateway -> query-frontend: 3200
         gateway -> distributor: 4317 4318
-        {TEMPO_2} -> minio: 9000
+        {TEMPO_2_ON_STORE} -> minio: 9000
         opentelemetry-collector -> distributor: 4317
         shop -> opentelemetry-collector: 4317 4318
         harness -> opentelemetry-collector: 4317
@@ -72,7 +74,7 @@ EXPECTED = {
         {TRAEFIK.replace("opentelemetry-collector", "opentelemetry-collector-agent")}
         {AMONG_TEMPO_2_UNCACHED}
         gateway -> query-frontend: 3200
-        {TEMPO_2} -> store: 9000
+        {TEMPO_2_ON_STORE} -> store: 9000
         opentelemetry-collector-agent -> opentelemetry-collector-gateway: 4317
         opentelemetry-collector-gateway -> distributor: 4317
         opentelemetry-collector-gateway -> monitoring: 9090
@@ -89,7 +91,7 @@ EXPECTED = {
         {AMONG_TEMPO_2}
         gateway -> query-frontend: 3200
         gateway -> distributor: 4317 4318
-        {TEMPO_2} -> minio: 9000
+        {TEMPO_2_ON_STORE} -> minio: 9000
         opentelemetry-collector -> distributor: 4317
         harness -> opentelemetry-collector: 4317
         grafana -> gateway: 8080
@@ -98,7 +100,7 @@ EXPECTED = {
         {EVERYWHERE}
         * -> linkerd: 8080 8086 8090
         {AMONG_TEMPO_2}
-        {TEMPO_2} -> internet: 9091
+        {TEMPO_2_ON_STORE} -> internet: 9091
         k3s-traefik dns -> distributor: 4317
         linkerd -> distributor: 4317 4318 9411 14268 udp/6831
         grafana -> query-frontend: 3200
@@ -109,7 +111,7 @@ EXPECTED = {
         {AMONG_TEMPO_3}
         gateway -> query-frontend: 3200
         gateway -> distributor: 4317 4318
-        {TEMPO_3} -> minio: 9000
+        {TEMPO_3_ON_STORE} -> minio: 9000
         block-builder distributor live-store -> kafka: 9092
         opentelemetry-collector -> distributor: 4317
         shop -> opentelemetry-collector: 4317 4318
@@ -118,7 +120,7 @@ EXPECTED = {
         {EVERYWHERE}
         {COLLECTOR_ASKS}
         {AMONG_TEMPO_3}
-        {TEMPO_3} -> {ADDRESSES} elsewhere: 443
+        {TEMPO_3_ON_STORE} -> {ADDRESSES} elsewhere: 443
         block-builder distributor live-store -> kafka-broker: 9092
         kafka-broker kafka-controller -> kafka-broker kafka-controller: 9090 9091
         kafka-entity-operator -> kafka-broker: 9091
@@ -148,7 +150,7 @@ EXPECTED = {
         {EVERYWHERE}
         {COLLECTOR_ASKS}
         {AMONG_TEMPO_2}
-        {TEMPO_2} -> internet store: 9000
+        {TEMPO_2_ON_STORE} -> internet store: 9000
         opentelemetry-collector -> distributor: 4317
     """,
 }
@@ -372,6 +374,21 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         bridge -> tempo: 4317
         """,
     ),
+    "metrics of Tempo 2, whose generator asks the store": (
+        {
+            "tracing:tempo": {
+                "memcached": False,
+                "metricsGenerator": {"remoteWriteUrl": "http://203.0.113.9/api/v1/write"},
+            },
+        },
+        False,
+        f"""
+        {EVERYWHERE}
+        {TEMPO_2} metrics-generator -> {TEMPO_2} metrics-generator: 3200 7946 9095
+        {TEMPO_2_ON_STORE} metrics-generator -> minio: 9000
+        metrics-generator -> internet: 80
+        """,
+    ),
     "metrics of Tempo 3, and where a Kafka is": (
         {
             "tracing:tempo": {
@@ -392,7 +409,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         f"""
         {EVERYWHERE}
         {TEMPO_3} metrics-generator -> {TEMPO_3} metrics-generator: 3200 7946 9095
-        {TEMPO_3} metrics-generator -> minio: 9000
+        {TEMPO_3_ON_STORE} -> minio: 9000
         block-builder distributor live-store metrics-generator -> kafka: 9092
         metrics-generator -> monitoring: 9090
         """,

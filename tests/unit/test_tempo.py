@@ -1,5 +1,6 @@
 """Tempo's profiles: what each has, what it is told, and the same contracts from all of them."""
 
+import json
 from typing import Any, get_args
 
 import pytest
@@ -149,22 +150,51 @@ def test_the_retention_reaches_what_deletes_blocks_and_the_bucket(profile: str) 
     assert rule["expiration"] == "19d"
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_the_stores_keys_come_from_the_secret_and_restart_what_reads_them(profile: str) -> None:
-    values = run_of(profile).helm_values()["tempo"]
-    parts = (
-        [(values["tempo"], values)]
-        if profile == "monolithic"
-        else [(part, part) for part in values.values() if _is_workload(part)]
-    )
-    assert len(parts) == {"distributed-2": 5, "distributed-3": 7, "monolithic": 1}[profile]
-    for environment, pod in parts:
-        assert environment["extraEnvFrom"] == [{"secretRef": {"name": "tempo-minio-secret"}}]
-        assert pod["podAnnotations"]["tracing/secret-version"]
+ON_STORE = {
+    "distributed-2": {"ingester", "compactor", "querier", "queryFrontend", "metricsGenerator"},
+    "distributed-3": {
+        "blockBuilder",
+        "backendScheduler",
+        "backendWorker",
+        "querier",
+        "queryFrontend",
+    },
+}
+"""What asks the store before it starts."""
+FROM_SECRET = [{"secretRef": {"name": "tempo-minio-secret"}}]
+STORE = {
+    "type": "external-minio",
+    "endpoint": "store.example.com:9000",
+    "caFile": "examples/private-ca/ca.pem",
+}
+PASSWORD = {"tracing:objectStoreRootPassword": "root-password"}
 
 
-def _is_workload(part: Any) -> bool:
-    return isinstance(part, dict) and "extraEnvFrom" in part
+@pytest.mark.parametrize("profile", ON_STORE)
+def test_the_stores_keys_and_authority_are_with_who_asks_the_store_and_with_nobody_else(
+    profile: str,
+) -> None:
+    tempo = SETTINGS[profile] | {"metricsGenerator": LIMITED["metricsGenerator"], "gateway": {}}
+    run = record("dev", {"tracing:tempo": tempo, "tracing:objectStore": STORE}, PASSWORD)
+    values = run.helm_values()["tempo"]
+    on_store = {name: values.pop(name) for name in ON_STORE[profile]}
+    for name, part in on_store.items():
+        assert part["extraEnvFrom"] == FROM_SECRET, name
+        assert part["podAnnotations"].keys() == {"tracing/secret-version", "tracing/ca-version"}
+        assert [mount["name"] for mount in part["extraVolumeMounts"]] == ["store-ca"], name
+        assert [volume["name"] for volume in part["extraVolumes"]] == ["store-ca"], name
+    assert {"distributor", "metricsGenerator", "gateway"} <= values.keys() | on_store.keys()
+    # Who has no such file never opens it: all microservices have one configuration.
+    assert values.pop("storage")["trace"]["s3"]["tls_ca_path"].startswith("/etc/store-ca/")
+    others = json.dumps(values)
+    for of_store in ("tempo-minio-secret", "store-ca", "secret-version", "ca-version"):
+        assert of_store not in others
+
+
+def test_a_monolithic_tempo_has_the_stores_keys_and_is_restarted_with_others() -> None:
+    values = run_of("monolithic").helm_values()["tempo"]
+    assert values["tempo"]["extraEnvFrom"] == FROM_SECRET
+    assert values["podAnnotations"]["tracing/secret-version"]
 
 
 def test_every_partition_has_a_live_store_and_a_builder() -> None:
@@ -185,7 +215,7 @@ def test_who_talks_to_kafka_signs_in_from_the_secret_and_nobody_else_does() -> N
     sasl = {"secretName": "tempo-kafka", "usernameKey": "user"}
     more = {"kafka": KAFKA | {"sasl": sasl}, "metricsGenerator": LIMITED["metricsGenerator"]}
     values = run_of("distributed-3", **more).helm_values()["tempo"]
-    signing = {name for name, part in values.items() if _is_workload(part) and "extraEnv" in part}
+    signing = {name for name, part in values.items() if "tempo-kafka" in json.dumps(part)}
     assert signing == {"distributor", "blockBuilder", "liveStore", "metricsGenerator"}
     for name in signing:
         keys = {
