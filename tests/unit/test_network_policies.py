@@ -299,7 +299,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         {EVERYWHERE}
         {COLLECTOR_ASKS}
         {AMONG_TEMPO_2}
-        {TEMPO_2} -> minio: 9000
+        {TEMPO_2_ON_STORE} -> minio: 9000
         opentelemetry-collector -> distributor: 4317
         gateway -> query-frontend: 3200
         gateway -> distributor: 4317 4318
@@ -320,7 +320,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         {EVERYWHERE}
         {COLLECTOR_ASKS}
         {AMONG_TEMPO_2}
-        {TEMPO_2} -> minio: 9000
+        {TEMPO_2_ON_STORE} -> minio: 9000
         opentelemetry-collector -> distributor: 4317
         gateway -> query-frontend: 3200
         gateway -> distributor: 4317 4318
@@ -430,7 +430,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         f"""
         {EVERYWHERE}
         {TEMPO_3} metrics-generator -> {TEMPO_3} metrics-generator: 3200 7946 9095
-        {TEMPO_3} metrics-generator -> minio: 9000
+        {TEMPO_3_ON_STORE} -> minio: 9000
         block-builder distributor live-store metrics-generator -> kafka: 9092
         metrics-generator -> monitoring: 9090
         """,

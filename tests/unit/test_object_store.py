@@ -222,11 +222,11 @@ def test_with_tls_everything_that_talks_to_the_server_does_so(pool: Recorded) ->
     assert paths == {"public.crt", "private.key", "CAs/ca.crt"}
 
 
-WORKLOADS = ("distributor", "ingester", "querier", "queryFrontend", "compactor")
+WORKLOADS = ("ingester", "querier", "queryFrontend", "compactor")
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-def test_each_workload_of_tempo_gets_the_authority_and_restarts_with_another(
+def test_each_workload_of_tempo_that_asks_the_store_gets_its_authority_and_restarts_with_another(
     workload: str, pool: Recorded
 ) -> None:
     values = pool.helm_values()["tempo"][workload]
