@@ -60,7 +60,7 @@ _REFERS: Final = ("deletedWith", "viewOf")
 _UNCERTAIN: Final = "it is not known yet whether this exists; run make recover"
 """Stands where the engine keeps what went wrong with a resource, which its next update mends."""
 FORGOTTEN: Final = {
-    "minio": "Are bucket, user and policy of {} lost, and the traces in it?",
+    "minio": "Are bucket, user and policy of {} lost with their server, or left behind on another?",
     "grafana": "Are data sources and dashboards of {} lost, with their Grafana?",
 }
 """What is asked before all of a package is forgotten."""

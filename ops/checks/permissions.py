@@ -108,8 +108,14 @@ def _address(resource: Resource) -> tuple[str, str, str]:
 
 
 def _of_chart(release: Resource) -> Iterator[Access]:
+    namespace = release.namespace or "default"
     for group, plural in CHART_KINDS:
-        yield from _all_verbs(release.namespace or "default", group, plural)
+        yield from _all_verbs(namespace, group, plural)
+    for values in helm_values(release):
+        for manifest in values.get("extraObjects", ()):
+            type = f"kubernetes:{manifest['apiVersion']}:{manifest['kind']}"
+            _, group, plural = _address(Resource(type=type, name="", properties=manifest))
+            yield from _all_verbs(namespace, group, plural)
     creates = any(
         key == "clusterRole" and mapping[key].get("create") is True
         for values in helm_values(release)

@@ -338,6 +338,13 @@ def test_each_verb_on_each_kind_in_each_namespace_is_asked_for() -> None:
     assert ("", "clusterroles.rbac.authorization.k8s.io", "create") in wanted
 
 
+def test_what_a_chart_is_given_to_make_besides_is_asked_for() -> None:
+    traefik = {"metricsTls": {"secretName": "metrics"}}
+    subject = stack(traefik=traefik, tls={"caFile": "examples/private-ca/ca.pem"})
+    wanted = {(each.namespace, each.kind, each.verb) for each in permissions.needed(subject)}
+    assert ("traefik", "ingressroutes.traefik.io", "create") in wanted
+
+
 def answers(*allowed: bool) -> str:
     return "\n".join(
         json.dumps({"kind": "SelfSubjectAccessReview", "status": {"allowed": each}})
