@@ -115,6 +115,9 @@ def test_an_operator_reaches_what_it_is_to_find_and_nothing_else(box_of: BoxOf) 
     assert steps == {
         "alerts-rules": "create",
         "minio-monitor": "create",
+        "traefik-monitor": "create",
+        # Who asks is one more way, and nothing here is encrypted.
+        "open-hops": "update",
         # It opens its metrics, and restarts for it.
         "minio-server": "update",
         "tempo-release": "update",
@@ -134,6 +137,7 @@ def test_an_operator_reaches_what_it_is_to_find_and_nothing_else(box_of: BoxOf) 
         "alerts",
         "alerts-rules",
         "minio-monitor",
+        "traefik-monitor",
     }
     box.up()
     assert (
