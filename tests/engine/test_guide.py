@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Sandbox, SandboxError
+from components.values.annotations import VERSION_ANNOTATION
+from sandbox import Sandbox, SandboxError, StoreRules
 from sandbox.shell import Shell
 from tests.engine import guide
 from tests.engine.whole import assert_whole, existing
@@ -93,6 +94,96 @@ def test_a_generated_password_is_given_from_then_on(box) -> None:
     run(box, "give-root-password")
     assert in_secret(box, "tempo/minio-root", "MINIO_ROOT_PASSWORD") == before
     assert not [r for r in box.resources() if r["urn"].endswith("::minio-root-password")]
+    assert_whole(box)
+
+
+def test_a_password_is_generated_again_and_the_server_restarts_with_it(box) -> None:
+    run(box, "give-root-password")
+    given = in_secret(box, "tempo/minio-root", "MINIO_ROOT_PASSWORD")
+    restarted_for = version_at_server(box)
+    run(box, "generate-root-password")
+    assert [r for r in box.resources() if r["urn"].endswith("::minio-root-password")]
+    assert in_secret(box, "tempo/minio-root", "MINIO_ROOT_PASSWORD") != given
+    assert version_at_server(box) != restarted_for
+    assert_whole(box)
+
+
+def version_at_server(box: Sandbox) -> str:
+    """The version of its Secret that MinIO was started with."""
+    server = box.cloud.get("kubernetes", "StatefulSet", "tempo/minio")
+    assert server is not None
+    return server["spec"]["template"]["metadata"]["annotations"][VERSION_ANNOTATION]
+
+
+def test_given_keys_of_a_store_are_in_use_and_the_first_pair_is_not_needed(tmp_path: Path) -> None:
+    with guide.sandbox(tmp_path / "box") as box:
+        box.set_config("tracing:objectStore", {"type": "s3", "endpoint": "s3.example.com"})
+        box.up()
+        restarted_for = versions_at_tempo(box)
+        keys = "printf second-id > access-key\nprintf second-key > secret-key\n"
+        run(box, "rotate-given-keys", keys)
+        assert in_secret(box, "tempo/tempo-minio-secret", "MINIO_ACCESS_KEY_ID") == "second-id"
+        secret_key = in_secret(box, "tempo/tempo-minio-secret", "MINIO_SECRET_ACCESS_KEY")
+        assert secret_key == "second-key"
+        versions = versions_at_tempo(box)
+        assert {"ingester", "querier", "compactor"} <= versions.keys() == restarted_for.keys()
+        assert not versions.items() & restarted_for.items()
+        # The first pair is deleted at the store, which every update asks.
+        rules = StoreRules(access_key="second-id", secret_key="second-key")
+        box.cloud.set_store("s3.example.com", rules)
+        assert box.up().changes == {}
+        assert_whole(box)
+
+
+def versions_at_tempo(box: Sandbox) -> dict[str, str]:
+    """The version of the store's keys that each part of Tempo was started with."""
+    return {
+        name: part["podAnnotations"][VERSION_ANNOTATION]
+        for name, part in release(box, "tempo/tempo-distributed")["values"].items()
+        if VERSION_ANNOTATION in str(part)
+    }
+
+
+NEW = "export PULUMI_CONFIG_PASSPHRASE='another passphrase'\n"
+READS = (
+    "pulumi config get tracing:grafanaAuth --stack staging",
+    "pulumi stack export --stack staging --show-secrets",
+    "make up STACK=staging",
+)
+
+
+def test_another_passphrase_opens_the_stack_and_its_backup_and_the_old_one_neither(box) -> None:
+    run(box, "change-passphrase", "echo 'another passphrase' > passphrase\n")
+    for command in READS:
+        with pytest.raises(SandboxError, match="incorrect passphrase"):
+            Shell(box).run(command, hurry=True)
+    assert Shell(box).run(NEW + READS[0]).endswith("first-token\n")
+    Shell(box).run(f"{NEW}make preview STACK=staging ARGS=--expect-no-changes")
+
+    run(box, "damaged", f"{NEW}: > ../backend/.pulumi/stacks/tracing/staging.json\n")
+
+    # Back to the one that the sandbox has, to look at the stack with it.
+    run(box, "change-passphrase", f"{NEW}printf sandbox > passphrase\n")
+    assert_whole(box)
+
+
+def test_an_empty_file_is_not_taken_for_a_passphrase(box) -> None:
+    with pytest.raises(SandboxError, match="test -s passphrase"):
+        run(box, "change-passphrase", ": > passphrase\n")
+    assert_whole(box)
+
+
+def test_a_passphrase_refused_for_a_lock_is_taken_back_with_the_stack_file(box) -> None:
+    stack_file = box.workspace / "Pulumi.staging.yaml"
+    Shell(box)
+    before = stack_file.read_text("utf-8")
+    lock = box.directory / "backend/.pulumi/locks/organization/tracing/staging/other.json"
+    lock.write_text('{"pid": 1, "username": "other", "hostname": "elsewhere"}', "utf-8")
+    with pytest.raises(SandboxError, match="currently locked"):
+        run(box, "change-passphrase", "echo 'another passphrase' > passphrase\n")
+    lock.unlink()
+    assert stack_file.read_text("utf-8") != before
+    stack_file.write_text(before, "utf-8")
     assert_whole(box)
 
 
