@@ -10,10 +10,7 @@ import pytest
 from sandbox import Sandbox, SandboxError
 from sandbox.shell import Shell
 from tests.engine import guide
-from tests.engine.whole import assert_valid, assert_whole, full_run
-
-OPERATIONS = 30
-"""How many operations on resources the first update of the dev stack has."""
+from tests.engine.whole import OPERATIONS, assert_valid, assert_whole, full_run
 
 
 class Kind(NamedTuple):
@@ -36,7 +33,7 @@ FAULTS = {
 # CI has every other operation fail, and every way of failing at least once.
 CASES = [
     (number, fault)
-    for number in range(1, OPERATIONS + 1, 1 if full_run() else 2)
+    for number in range(1, OPERATIONS["up"] + 1, 1 if full_run() else 2)
     for index, fault in enumerate(FAULTS)
     if full_run() or number % len(FAULTS) == index
 ]

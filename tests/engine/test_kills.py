@@ -11,10 +11,8 @@ import pytest
 from sandbox import Sandbox, SandboxError
 from sandbox.shell import Shell
 from tests.engine import guide
-from tests.engine.whole import assert_valid, assert_whole, existing, full_run
+from tests.engine.whole import OPERATIONS, assert_valid, assert_whole, existing, full_run
 
-OPERATIONS = {"up": 30, "rotation": 10, "destroy": 25}
-"""How many operations on resources each update of the dev stack has."""
 # CI: the first update at every operation, the others at every fifth, before and after by turns.
 CASES = [
     (update, number, when)

@@ -9,6 +9,9 @@ from typing import Any
 from ops.reliability import FULL
 from sandbox import Sandbox
 
+OPERATIONS = {"up": 31, "rotation": 10, "destroy": 26}
+"""How many operations on resources each update of the dev stack has; `test_kills` counts them."""
+
 _ONLY_IN_THE_STATE = ("random:", "pulumi:", "minio:index/iamUserPolicyAttachment:")
 """Types of which the cloud lists no object: generated values, providers, a line in a user."""
 
