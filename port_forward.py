@@ -50,6 +50,10 @@ class PortForwardError(pulumi.RunError):
     """The forward could not be opened; the message says what kubectl said."""
 
 
+class PortTakenError(PortForwardError):
+    """Somebody else has the local port."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PortForward:
     """How to forward to a workload of one cluster."""
@@ -99,7 +103,7 @@ class PortForward:
         """Starts kubectl, by way of `watcher`, and waits until the local port answers."""
         fixed = self.local_port
         if fixed and not await _until(FREE_TIMEOUT_SECONDS, lambda: not _answers(fixed)):
-            raise PortForwardError(
+            raise PortTakenError(
                 f"port {fixed} of {ADDRESS} is taken, so {workload} in namespace {namespace} can't "
                 f"be forwarded to it; end what uses it, or write another port under "
                 f"{self.local_port_key}"

@@ -34,6 +34,7 @@ from ops import UserError, stack_file
 from ops.processes import runs
 from ops.pulumi_stacks import errors_in
 from ops.stack_files import ROOT
+from ops.stack_lock import holders, is_alive, lock_directory
 from ops.with_forwards import holds, open_forwards
 
 NAME = "recover"
@@ -59,6 +60,10 @@ _OF_STORE: Final = ("parent", "provider", "deletedWith")
 _REFERS: Final = ("deletedWith", "viewOf")
 _UNCERTAIN: Final = "it is not known yet whether this exists; run make recover"
 """Stands where the engine keeps what went wrong with a resource, which its next update mends."""
+_RUNNING: Final = (
+    "an update of {} is running on this machine (process {}); wait until it has ended. Nothing was "
+    "changed"
+)
 FORGOTTEN: Final = {
     "minio": "Are bucket, user and policy of {} lost with their server, or left behind on another?",
     "grafana": "Are data sources and dashboards of {} lost, with their Grafana?",
@@ -291,10 +296,7 @@ class Stack:
             raise error
         for holder in _HOLDER.finditer(complaint):
             if holder["host"] == socket.gethostname() and runs(int(holder["pid"])):
-                raise UserError(
-                    f"an update of {self._name} is running on this machine (process "
-                    f"{holder['pid']}); wait until it has ended. Nothing was changed"
-                )
+                raise UserError(_RUNNING.format(self._name, holder["pid"]))
         self._confirm(f"{complaint}\nIs it certain that this update does not run any more?")
         self._run("cancel", "--yes")
         print("lock removed", flush=True)
@@ -329,6 +331,15 @@ class Stack:
         return done.stdout
 
 
+def _refuse_if_running(name: str) -> None:
+    """Before anything is reached: who runs has the forwards, too. What can't be told from here is
+    told by the engine, when the state is to be written."""
+    directory = lock_directory(name)
+    for holder in holders(directory) if directory is not None else ():
+        if is_alive(holder):
+            raise UserError(_RUNNING.format(name, holder["pid"]))
+
+
 def _asked_once(confirm: Callable[[str], None]) -> Callable[[str], None]:
     """The same, but for questions that were answered before."""
     answered: set[str] = set()
@@ -350,6 +361,7 @@ def recover(
     """
     file = ROOT / f"Pulumi.{name}.yaml"
     store = sections(stack_file.read(file), set())[0].object_store
+    _refuse_if_running(name)
     ask = _asked_once(confirm)
     stack = Stack(name, ask)
     with ExitStack() as held:

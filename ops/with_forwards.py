@@ -23,7 +23,7 @@ from config.object_store import MinioConfig
 from ops import UserError, stack_file
 from ops.pulumi_stacks import PulumiStacks
 from ops.stack_files import ROOT
-from port_forward import PortForwardError
+from port_forward import PortForwardError, PortTakenError
 
 _IN_PARTS: Final = ("--exclude", "--target", "-t")
 """Options of a destroy that leaves something out: the store's server may stay."""
@@ -62,6 +62,9 @@ def open_forwards(name: str, held: ExitStack, needed: Callable[[str], bool]) -> 
 def _or_forget(name: str, lost: str, what: str) -> Iterator[None]:
     try:
         yield
+    except PortTakenError as error:
+        # By somebody on this machine: nothing is lost.
+        raise UserError(str(error)) from None
     except PortForwardError as error:
         raise UserError(
             f"{error}\nIf {lost}: make recover STACK={name} ARGS=--forget-{what}, and then this "

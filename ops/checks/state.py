@@ -3,19 +3,15 @@ operations without an end."""
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-
-import yaml
 
 from ops import state_file
 from ops.checks import pulumi
 from ops.checks.finding import Check, Finding, Skipped
 from ops.checks.subject import Subject
-from ops.processes import runs
+from ops.stack_lock import holders, is_alive, lock_directory
 
 
 def _file(subject: Subject) -> list[Finding]:
@@ -63,20 +59,14 @@ def _locks(subject: Subject) -> list[Finding]:
     backend = pulumi.file_backend(subject)
     if backend is None:
         raise Skipped("the backend is no directory; `pulumi up` itself says if the stack is locked")
-    project = yaml.safe_load((subject.project / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
-    return list(locks(subject.stack, backend / "locks" / "organization" / project / subject.stack))
+    directory = lock_directory(subject.stack, backend.parent, subject.project)
+    return [] if directory is None else list(locks(subject.stack, directory))
 
 
 def locks(stack: str, directory: Path) -> Iterator[Finding]:
     """The locks in a stack's directory, whoever holds them."""
-    for file in sorted(directory.glob("*.json")):
-        try:
-            holder = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            holder = {}  # Half written by who was killed, or gone meanwhile.
-            if not file.exists():
-                continue
-        alive = _alive(holder)
+    for holder in holders(directory):
+        alive = is_alive(holder)
         who = "{username}@{hostname} (pid {pid}) at {timestamp}".format_map(_Unknown(holder))
         yield Finding(
             level="error",
@@ -98,14 +88,6 @@ def _recover(stack: str, condition: str = "") -> str:
 class _Unknown(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return "?"
-
-
-def _alive(holder: Mapping[str, Any]) -> bool | None:
-    """Whether a lock's process runs; `None` where that can't be told from here."""
-    pid = holder.get("pid")
-    if holder.get("hostname") != socket.gethostname() or not isinstance(pid, int):
-        return None
-    return runs(pid)
 
 
 CHECKS: Final = (

@@ -113,7 +113,7 @@ def test_a_sandbox_stays_clear_of_the_port_that_a_real_update_may_be_using(box: 
 
 
 def test_a_sandbox_that_is_kept_keeps_its_port_so_that_it_is_no_change(tmp_path: Path) -> None:
-    for changes in ({"create": 41}, {}):
+    for changes in ({"create": 42}, {}):
         with Sandbox(ROOT, "dev", directory=tmp_path) as kept:
             assert kept.up().changes == changes
 

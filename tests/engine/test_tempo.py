@@ -21,6 +21,8 @@ ONE_PROCESS = {
     "network-policies-tempo-query-frontend": "delete",
     "network-policies-minio": "update",
     "network-policies-collector": "update",
+    # Its microservices talked to each other.
+    "open-hops": "update",
 }
 
 SWITCHES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -34,6 +36,8 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
             # The dev stack goes without memcached.
             "network-policies-tempo-memcached": "create",
             "network-policies-minio": "update",
+            # The way to Kafka is one more.
+            "open-hops": "update",
         },
     ),
     "to one process, as another release": (

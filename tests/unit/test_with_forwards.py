@@ -118,6 +118,20 @@ def test_what_kubectl_says_is_what_the_user_reads(project: Path, port: int) -> N
         run(project, MINIO_IN_CLUSTER.format(port=port), sys.executable, "-c", "")
 
 
+def test_a_port_that_is_taken_is_no_reason_to_forget_the_store(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port_forward, "FREE_TIMEOUT_SECONDS", 0.1)
+    provide_kubectl(project, "exit 1")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        stack_file = MINIO_IN_CLUSTER.format(port=taken.getsockname()[1])
+        with pytest.raises(UserError, match="is taken") as refused:
+            run(project, stack_file, sys.executable, "-c", "")
+    assert "forget" not in str(refused.value)
+
+
 UNWELL = """
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
