@@ -120,7 +120,7 @@ def _the_cluster_can_say_who_sends(stack: StackConfig, _: Environment) -> Iterat
     # address of its own proxy: every span would be that of a tenant who did not send it.
     if stack.tenancy is None or stack.linkerd is None:
         return
-    if stack.tenancy.attribute.startswith("k8s."):
+    if stack.tenancy.by_cluster:
         yield Finding(
             f"{KEY}.attribute",
             f"{shown(stack.tenancy.attribute)} is told by the address that a span comes from, "
