@@ -122,6 +122,7 @@ def site(loaded: config.Loaded) -> Site:
                 if stack.traefik
                 else []
             ),
+            route_namespaces=config.route_namespaces(stack),
             remote_write_url=config.remote_write_url(stack),
         ),
         opts=opts,
@@ -259,6 +260,9 @@ def traefik(at: Site, traces_to: TraceIngest) -> TraceLogFormat | None:
             chart=at.charts.get("traefik"),
             traces_to=traces_to,
             surroundings=at.surroundings,
+            route_namespaces=[
+                at.namespaces.names.get(name, name) for name in config.route_namespaces(at.stack)
+            ],
             tls=at.tls,
             operator=at.operator,
         ),

@@ -69,6 +69,7 @@ def surroundings(
     grafana_namespaces: Sequence[str],
     tenants: bool,
     ingress_controllers: Sequence[Peer],
+    route_namespaces: Sequence[str],
     remote_write_url: str | None,
 ) -> Surroundings:
     """Who is around the stack's pods; what is beside the configuration follows from the stack."""
@@ -87,9 +88,7 @@ def surroundings(
         scrapers=outside(settings.scrapers),
         ingress_controllers=(*ingress_controllers, outside(settings.ingress_controllers)),
         visitors=_or_everybody(settings.visitors),
-        backends=(
-            outside(targets.backends) if targets.backends.given else Outside(every_namespace=True)
-        ),
+        backends=_backends(targets.backends, route_namespaces),
         dns=Server(
             at=outside(targets.dns),
             ports=(TargetPort(number=DNS_PORT, protocol="UDP"), *tcp(DNS_PORT)),
@@ -97,6 +96,15 @@ def surroundings(
         api_server=Server(at=_or_everybody(api_server), ports=tcp(*api_server.ports)),
         remote_write=remote_write,
     )
+
+
+def _backends(named: PeersConfig, route_namespaces: Sequence[str]) -> Outside:
+    if named.given:
+        return outside(named)
+    # A route leads to Services of its own namespace: the chart allows no other.
+    if route_namespaces:
+        return Outside(namespaces=tuple(route_namespaces))
+    return Outside(every_namespace=True)
 
 
 def _or_everybody(peers: PeersConfig) -> Outside:
@@ -150,7 +158,7 @@ def external_kafka(settings: TempoConfig, target: TargetConfig) -> KafkaAccess |
         secret_name=kafka.sasl.secret_name,
         username_key=kafka.sasl.username_key,
         password_key=kafka.sasl.password_key,
-        version=kafka.sasl.external_secret and str(kafka.sasl.external_secret.version),
+        version=None if kafka.sasl.login_version is None else str(kafka.sasl.login_version),
     )
     server = reached(kafka.address, KAFKA_PORT, target)
     return KafkaAccess(address=kafka.address, login=login, server=server)

@@ -1,6 +1,7 @@
 """Owns Traefik's tracing and access log. Needs where to send spans. Gives its `TraceLogFormat`, and
 values for a Traefik that is managed elsewhere."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -45,6 +46,8 @@ class TraefikArgs:
     """Chart of the release; `None` where there is none."""
     traces_to: TraceIngest
     surroundings: Surroundings
+    route_namespaces: Sequence[Input[str]] = ()
+    """Namespaces whose routes the release serves; all if empty."""
     tls: ClusterTls | None = None
     operator: PrometheusOperator | None = None
 
@@ -107,7 +110,9 @@ class Traefik(pulumi.ComponentResource):
             chart=chart,
             release_name=settings.release_name,
             namespace=namespace,
-            values=traefik_values(settings, args.traces_to, ca, secret),
+            values=traefik_values(
+                settings, args.traces_to, ca, secret, route_namespaces=args.route_namespaces
+            ),
             parent=self,
         )
         if args.operator is None:

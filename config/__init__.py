@@ -11,6 +11,7 @@ from .stack import (
     grafana_namespaces,
     meshed,
     remote_write_url,
+    route_namespaces,
     shows_dashboards,
 )
 from .tempo import Distributed3Config
@@ -33,5 +34,6 @@ __all__ = [
     "pod_security_levels",
     "remote_write_url",
     "required_secrets",
+    "route_namespaces",
     "shows_dashboards",
 ]

@@ -61,7 +61,8 @@ class TargetsConfig(Section):
     api_server: ApiServerConfig = ApiServerConfig()
     dns: DnsConfig = DnsConfig()
     backends: PeersConfig = PeersConfig()
-    """What this stack's Traefik may hand requests to; all pods of the cluster if empty."""
+    """What this stack's Traefik may hand requests to; if empty, all pods of the namespaces that it
+    serves (`traefik.routeNamespaces`)."""
 
 
 class NetworkPoliciesConfig(Section):

@@ -14,7 +14,7 @@ from .kinds import NonEmpty
 from .linkerd import LinkerdConfig
 from .network_policies import NetworkPoliciesConfig
 from .object_store import MinioConfig, ObjectStoreConfig
-from .platform import ChartsConfig, Environment, ImageKey, KubernetesConfig
+from .platform import ChartsConfig, Environment, ImageKey, IngressConfig, KubernetesConfig
 from .scope import PerEnvironment, Promoted
 from .tempo import Distributed2Config, TempoConfig
 from .tenancy import TenancyConfig
@@ -118,6 +118,30 @@ def grafana_namespaces(stack: StackConfig) -> tuple[str, ...]:
     """The namespaces of a Grafana that asks Tempo, as far as the stack knows them."""
     grafana = stack.grafana
     return (grafana.namespace,) if isinstance(grafana, GrafanaSidecarConfig) else ()
+
+
+def ingresses_of(stack: StackConfig) -> dict[str, IngressConfig]:
+    """The Ingresses of this stack, by the section of the stack file that has them."""
+    store, demo = stack.object_store, stack.demo_app
+    found = {
+        "objectStore": store.ingress if isinstance(store, MinioConfig) else None,
+        "demoApp": demo.ingress if demo is not None else None,
+    }
+    return {key: ingress for key, ingress in found.items() if ingress is not None}
+
+
+def route_namespaces(stack: StackConfig) -> tuple[str, ...]:
+    """The namespaces whose routes this stack's Traefik serves; empty where it serves all."""
+    traefik, namespaces = stack.traefik, namespaces_of(stack)
+    if traefik is None or not traefik.route_namespaces:
+        return ()
+    # Its chart calls the class after the release, and makes it the cluster's default.
+    own = {
+        namespaces[f"{key}.namespace"]
+        for key, ingress in ingresses_of(stack).items()
+        if ingress.class_name in {None, traefik.release_name}
+    }
+    return tuple(sorted({traefik.namespace, *traefik.route_namespaces, *own}))
 
 
 def remote_write_url(stack: StackConfig) -> str | None:

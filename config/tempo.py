@@ -164,6 +164,14 @@ class SaslConfig(Section):
     """Key of the Secret with the user's name."""
     password_key: PerEnvironment[NonEmpty] = "password"
     """Key of the Secret with the password."""
+    version: PerEnvironment[Annotated[int, Field(ge=1, le=9999)] | None] = None
+    """Raise it, or write it, once somebody has changed what is in the Secret: what reads it is
+    restarted. One that `externalSecret` brings has a version there."""
+
+    @property
+    def login_version(self) -> int | None:
+        """Version of the login; `None` where nothing says that it ever changed."""
+        return self.external_secret.version if self.external_secret else self.version
 
 
 class KafkaConfig(Section):

@@ -44,6 +44,12 @@ class TraefikConfig(Section):
     resources: ComputeResources = ComputeResources()
     """CPU and memory of each of its pods; only for `install: release`."""
     metrics_tls: PerEnvironment[MetricsTlsConfig | None] = None
+    route_namespaces: PerEnvironment[tuple[DnsLabel, ...]] = ()
+    """Namespaces whose Ingresses and IngressRoutes it serves, beside its own and those of this
+    stack's Ingresses; each has to be there. It may read the Secrets of these and of no others; of
+    the whole cluster if empty. Only for `install: release`."""
+    acknowledge_every_namespace: PerEnvironment[bool] = False
+    """Outside `dev`: serve every namespace, and read every Secret of the cluster."""
     protocol: Promoted[Literal["grpc", "http"]] = "grpc"
     """OTLP over gRPC or HTTP; only for version 3."""
     ca_file: PerEnvironment[NonEmpty | None] = None

@@ -1,5 +1,6 @@
 """Traefik's tracing and access log: as values of its chart, and as command-line arguments."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pulumi import Input
@@ -37,14 +38,22 @@ def traefik_values(
     traces_to: TraceIngest,
     ca: str | None = None,
     metrics_secret: Input[str] | None = None,
+    route_namespaces: Sequence[Input[str]] = (),
 ) -> dict[str, Any]:
     """Values of the Helm release of Traefik 3 (chart 41).
 
     `ca` is the PEM of the authority of an ingest with TLS; the usual ones if `None`.
     `metrics_secret` is the Secret with the certificate for Traefik's own metrics, which are plain
-    if `None`.
+    if `None`. `route_namespaces` are those whose routes it serves; all if empty.
     """
-    authority = _authority(settings, traces_to, ca)
+    objects = [
+        *([] if metrics_secret is None else [_metrics_route(settings, metrics_secret)]),
+        *(_cluster_role(settings) if route_namespaces else []),
+    ]
+    told = [
+        *_authority(settings, traces_to, ca),
+        *([_WITH_INGRESS_CLASSES] if route_namespaces else []),
+    ]
     compute = compute_resources(settings.resources)
     return {
         "fullnameOverride": settings.release_name,
@@ -70,14 +79,56 @@ def traefik_values(
             "otlp": {"enabled": True, **_otlp_values(settings, traces_to)},
         },
         # Not among the chart's own keys, which would fold the certificate's lines into one.
-        **({"additionalArguments": authority} if authority else {}),
-        **({} if metrics_secret is None else _metrics_over_tls(settings, metrics_secret)),
+        **({"additionalArguments": told} if told else {}),
+        **({} if metrics_secret is None else {"metrics": {"prometheus": {"manualRouting": True}}}),
+        **(_served(route_namespaces) if route_namespaces else {}),
+        **({"extraObjects": objects} if objects else {}),
         **_environment(settings),
     }
 
 
-def _metrics_over_tls(settings: TraefikConfig, secret: Input[str]) -> dict[str, Any]:
-    """Traefik's own metrics by a route with a certificate, in place of the plain one.
+_WITH_INGRESS_CLASSES: Final = "--providers.kubernetesingress.disableClusterScopeResources=false"
+"""Said after the chart's own `true`, with which Traefik ignores every Ingress that names a class,
+and so each that the cluster gave the default one to. Of a switch said twice the last one counts."""
+
+
+def _served(namespaces: Sequence[Input[str]]) -> dict[str, Any]:
+    """Roles in these namespaces, where the chart otherwise makes a ClusterRole."""
+    named = {"namespaces": list(namespaces)}
+    return {
+        "rbac": {"namespaced": True},
+        "providers": {"kubernetesCRD": named, "kubernetesIngress": named},
+    }
+
+
+def _cluster_role(settings: TraefikConfig) -> list[dict[str, Any]]:
+    """What Traefik looks up that is in no namespace; nothing of it is secret."""
+    group = "rbac.authorization.k8s.io"
+    metadata = {"name": f"{settings.release_name}-{settings.namespace}-cluster"}
+    read = {"verbs": ["get", "list", "watch"]}
+    account = {"name": settings.release_name, "namespace": settings.namespace}
+    return [
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRole",
+            "metadata": metadata,
+            "rules": [
+                {"apiGroups": ["networking.k8s.io"], "resources": ["ingressclasses"], **read},
+                {"apiGroups": [""], "resources": ["nodes"], **read},
+            ],
+        },
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": metadata["name"]},
+            "subjects": [{"kind": "ServiceAccount", **account}],
+        },
+    ]
+
+
+def _metrics_route(settings: TraefikConfig, secret: Input[str]) -> dict[str, Any]:
+    """A route with a certificate to Traefik's own metrics, in place of the chart's plain one.
 
     Not by `ports.metrics.http.tls`, which has no certificate but Traefik's default one: that is the
     routes', and self-signed unless somebody names another.
@@ -88,19 +139,10 @@ def _metrics_over_tls(settings: TraefikConfig, secret: Input[str]) -> dict[str, 
         "services": [{"kind": "TraefikService", "name": "prometheus@internal"}],
     }
     return {
-        "metrics": {"prometheus": {"manualRouting": True}},
-        "extraObjects": [
-            {
-                "apiVersion": "traefik.io/v1alpha1",
-                "kind": "IngressRoute",
-                "metadata": {"name": f"{settings.release_name}-metrics"},
-                "spec": {
-                    "entryPoints": ["metrics"],
-                    "routes": [route],
-                    "tls": {"secretName": secret},
-                },
-            }
-        ],
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "IngressRoute",
+        "metadata": {"name": f"{settings.release_name}-metrics"},
+        "spec": {"entryPoints": ["metrics"], "routes": [route], "tls": {"secretName": secret}},
     }
 
 

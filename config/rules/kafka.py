@@ -61,6 +61,17 @@ def _kafka_is_one_of_two(stack: StackConfig, _: Environment) -> Iterator[Finding
         )
 
 
+@rule("tempo")
+def _a_login_has_one_version(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    sasl = stack.tempo.kafka.sasl if isinstance(stack.tempo, Distributed3Config) else None
+    if sasl is not None and sasl.external_secret is not None and sasl.version is not None:
+        yield Finding(
+            "tracing:tempo.kafka.sasl.version",
+            "is of a Secret that is there already, and externalSecret brings this one; remove it, "
+            "and raise externalSecret.version",
+        )
+
+
 @rule("kafka", "tempo")
 def _kafka_has_a_namespace_of_its_own(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     if stack.kafka is not None and stack.kafka.namespace == stack.tempo.namespace:

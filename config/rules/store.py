@@ -97,16 +97,3 @@ def _secrets_of_the_store_differ(stack: StackConfig, _: Environment) -> Iterator
             f"{shown(store.secret_name)} is also the Secret of the server's root user, whose "
             "password Tempo must not get; write another",
         )
-
-
-@rule("object_store", "environment")
-def _the_ingress_is_encrypted(stack: StackConfig, environment: Environment) -> Iterator[Finding]:
-    store = stack.object_store
-    if not isinstance(store, MinioConfig) or store.ingress is None or environment == "dev":
-        return
-    if store.ingress.tls_secret_name is None:
-        yield Finding(
-            "tracing:objectStore.ingress.tlsSecretName",
-            "is missing, and without it traces leave the cluster in clear; write the name of the "
-            "Secret with the certificate of the host",
-        )

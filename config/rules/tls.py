@@ -7,7 +7,7 @@ from ..errors import Finding, shown
 from ..hops import hops_of
 from ..object_store import MinioConfig
 from ..platform import Environment
-from ..stack import StackConfig
+from ..stack import StackConfig, ingresses_of
 from ..tempo import MonolithicConfig
 from ..tls import ServerCertificateConfig
 from .authorities import unreadable
@@ -27,6 +27,17 @@ def _servers(stack: StackConfig) -> dict[str, ServerCertificateConfig]:
         "tracing:traefik.metricsTls": stack.traefik.metrics_tls if stack.traefik else None,
     }
     return {key: tls for key, tls in servers.items() if tls is not None}
+
+
+@rule("object_store", "demo_app", "environment")
+def _ingresses_are_encrypted(stack: StackConfig, environment: Environment) -> Iterator[Finding]:
+    for key, ingress in ingresses_of(stack).items():
+        if environment != "dev" and ingress.tls_secret_name is None:
+            yield Finding(
+                f"tracing:{key}.ingress.tlsSecretName",
+                "is missing, and without it what goes in and out of the cluster there is in clear; "
+                "write the name of the Secret with the certificate of the host",
+            )
 
 
 @rule("tls")

@@ -29,24 +29,44 @@ def _traefik_2_is_not_installed(stack: StackConfig, _: Environment) -> Iterator[
 
 
 @rule("traefik")
-def _only_what_is_installed_has_an_image(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+def _only_what_is_installed_is_this_stacks(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     traefik = stack.traefik
-    if traefik is not None and traefik.image is not None and traefik.install != "release":
+    if traefik is None or traefik.install == "release":
+        return
+    remedies = {
+        "image": "name the image",
+        "metrics_tls": "close the port",
+        "route_namespaces": "name its namespaces",
+        "acknowledge_every_namespace": "name its namespaces",
+    }
+    for name, remedy in remedies.items():
+        if name in traefik.model_fields_set:
+            yield Finding(
+                f"tracing:traefik.{type(traefik).model_fields[name].alias}",
+                f"has no effect with install: {traefik.install}; remove it, and {remedy} where "
+                "that Traefik is installed",
+            )
+
+
+@rule("traefik", "environment")
+def _whose_secrets_it_reads_is_said(
+    stack: StackConfig, environment: Environment
+) -> Iterator[Finding]:
+    traefik = stack.traefik
+    if traefik is None or traefik.install != "release":
+        return
+    everywhere = not traefik.route_namespaces
+    if everywhere and environment != "dev" and not traefik.acknowledge_every_namespace:
         yield Finding(
-            "tracing:traefik.image",
-            f"has no effect with install: {traefik.install}; remove it, and name the image where "
-            "that Traefik is installed",
+            "tracing:traefik.routeNamespaces",
+            "is missing, and without it Traefik serves every namespace and may read every Secret "
+            "of the cluster; write the namespaces whose routes it serves, or "
+            "tracing:traefik.acknowledgeEveryNamespace: true",
         )
-
-
-@rule("traefik")
-def _only_what_is_installed_offers_metrics(stack: StackConfig, _: Environment) -> Iterator[Finding]:
-    traefik = stack.traefik
-    if traefik is not None and traefik.metrics_tls is not None and traefik.install != "release":
+    if traefik.acknowledge_every_namespace and not everywhere:
         yield Finding(
-            "tracing:traefik.metricsTls",
-            f"has no effect with install: {traefik.install}; remove it, and close the port where "
-            "that Traefik is installed",
+            "tracing:traefik.acknowledgeEveryNamespace",
+            "has no effect beside routeNamespaces; remove one of them",
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from config.kafka import KafkaClusterConfig
+from config.stack import route_namespaces
 from ops.checks.finding import Check, Finding, Skipped
 from ops.checks.subject import Subject
 from ops.hops.cluster import KubectlError
@@ -52,6 +53,32 @@ def _no_context(what: str, context: str | None = None) -> Finding:
         if context is None
         else f"{known}  # then write one of them under tracing:kubernetes.context",
     )
+
+
+def _namespaces(subject: Subject) -> list[Finding]:
+    settings = subject.settings
+    made = {
+        resource.inputs["metadata"]["name"]
+        for resource in subject.resources
+        if resource.type.endswith(":Namespace")
+    }
+    wanted = {
+        "kubernetes.existingNamespaces": settings.kubernetes.existing_namespaces,
+        "traefik.routeNamespaces": route_namespaces(settings),
+    }
+    if not any(set(names) - made for names in wanted.values()):
+        raise Skipped("the stack makes all of its namespaces")
+    there = {each["metadata"]["name"] for each in _listed(subject, "namespaces")}
+    return [
+        Finding(
+            level="error",
+            what=f"there is no namespace {name}, which tracing:{key} takes for one that is there",
+            why="the update fails when it comes to the first object in it",
+            command=subject.kubectl.line("create", "namespace", name),
+        )
+        for key, names in wanted.items()
+        for name in sorted(set(names) - made - there)
+    ]
 
 
 def _storage(subject: Subject) -> list[Finding]:
@@ -156,6 +183,7 @@ def _listed(subject: Subject, *kind: str) -> list[dict[str, Any]]:
 
 CHECKS: Final = (
     Check(name="cluster", run=_reachable),
+    Check(name="namespaces", run=_namespaces),
     Check(name="storage classes", run=_storage),
     Check(name="API versions", run=_versions),
 )

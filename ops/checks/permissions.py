@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -114,8 +114,11 @@ def _of_chart(release: Resource) -> Iterator[Access]:
     for values in helm_values(release):
         for manifest in values.get("extraObjects", ()):
             type = f"kubernetes:{manifest['apiVersion']}:{manifest['kind']}"
-            _, group, plural = _address(Resource(type=type, name="", properties=manifest))
-            yield from _all_verbs(namespace, group, plural)
+            # What is in a namespace goes to the release's.
+            placed = {**manifest, "metadata": {"namespace": namespace, **manifest["metadata"]}}
+            yield from _all_verbs(*_address(Resource(type=type, name="", properties=placed)))
+        if release.properties["chart"] == "traefik":
+            yield from _of_traefik(values)
     creates = any(
         key == "clusterRole" and mapping[key].get("create") is True
         for values in helm_values(release)
@@ -123,8 +126,22 @@ def _of_chart(release: Resource) -> Iterator[Access]:
         for key in mapping
     )
     if creates:
-        for plural in ("clusterroles", "clusterrolebindings"):
-            yield from _all_verbs("", "rbac.authorization.k8s.io", plural)
+        yield from _roles("", "clusterrole")
+
+
+def _of_traefik(values: Mapping[str, Any]) -> Iterator[Access]:
+    """What its chart makes beside what all do: a class of Ingresses, and roles of its own."""
+    yield from _all_verbs("", "networking.k8s.io", "ingressclasses")
+    if not values.get("rbac", {}).get("namespaced"):
+        yield from _roles("", "clusterrole")
+        return
+    for namespace in values["providers"]["kubernetesIngress"]["namespaces"]:
+        yield from _roles(namespace, "role")
+
+
+def _roles(namespace: str, kind: str) -> Iterator[Access]:
+    for plural in (f"{kind}s", f"{kind}bindings"):
+        yield from _all_verbs(namespace, "rbac.authorization.k8s.io", plural)
 
 
 def _all_verbs(namespace: str, group: str, resource: str) -> Iterator[Access]:

@@ -76,6 +76,15 @@ class Cluster:
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr.strip()}"
         return done.stdout
 
+    def allows(self, account: str, *what: str) -> bool:
+        """Whether an account, named as kubectl's `--as=...`, may do something."""
+        asked = self.command("auth", "can-i", account, *what)
+        done = subprocess.run(
+            asked, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_SECONDS
+        )
+        assert done.stdout.strip() in {"yes", "no"}, done.stderr
+        return done.stdout.strip() == "yes"
+
     def objects(self, kind: str, *arguments: str) -> list[dict[str, Any]]:
         """The objects of a kind, in the namespace or with the labels that the arguments name."""
         return json.loads(self.run("get", kind, "--output=json", *arguments))["items"]

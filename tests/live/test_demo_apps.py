@@ -47,7 +47,9 @@ def demo(
         "objectStore": small_store(NAMES),
         "tempo": given["tracing:tempo"] | {"namespace": NAMES},
         "collector": {"namespace": f"{NAMES}-collector"},
-        "traefik": given["tracing:traefik"] | {"namespace": f"{NAMES}-traefik"},
+        # Beside its own namespace it serves that of the application, as that has an Ingress.
+        "traefik": given["tracing:traefik"]
+        | {"namespace": f"{NAMES}-traefik", "routeNamespaces": [f"{NAMES}-traefik"]},
         "demoApp": given["tracing:demoApp"] | {"namespace": f"{NAMES}-demo"},
     }
     with applied(needs, figures, tmp_path_factory.mktemp(STACK), STACK, changes) as demo:
@@ -109,6 +111,17 @@ def test_a_vote_through_traefik_is_one_trace_with_the_caller_s_id(demo: Platform
 
         until("a vote is taken", TRACE_SECONDS, voted)
     assert went_through(demo, trace_id, {traefik.service_name, "web", FOUND, f"{VOTED}Joy"})
+
+
+def test_traefik_may_read_the_secrets_of_what_it_serves_and_no_others(demo: Platform) -> None:
+    account = f"--as=system:serviceaccount:{NAMES}-traefik:traefik"
+    may_read = {
+        namespace
+        for namespace in [*demo.namespaces, "kube-system"]
+        if demo.cluster.allows(account, "list", "secrets", f"--namespace={namespace}")
+    }
+    assert may_read == {f"{NAMES}-traefik", f"{NAMES}-demo"}
+    assert demo.cluster.allows(account, "list", "ingressclasses")
 
 
 def test_hotrod_takes_its_place(demo: Platform) -> None:

@@ -53,6 +53,11 @@ TOKENS = {
 """Pods that need a token of the Kubernetes API, and for what. Strimzi's operator has one of a
 volume of its own."""
 
+READERS = {"strimzi-kafka-operator": {"kafka"}}
+"""Releases whose pods read Secrets beside those that they are given, and of which namespaces."""
+OUTSIDE_DEV = {"staging", "prod"}
+"""Stacks whose Traefik serves the namespace shop; that of others serves, and so reads, all."""
+
 
 @pytest.fixture(scope="module", params=[*STACK_FILES, *CASES])
 def run(request: pytest.FixtureRequest) -> Recorded:
@@ -196,6 +201,38 @@ def test_only_who_asks_the_kubernetes_api_has_a_token_for_it(releases: list[Rele
             pod = template["spec"]
             mounted = pod.get("automountServiceAccountToken", accounts[pod["serviceAccountName"]])
             assert mounted == (name in TOKENS), name
+
+
+def secrets_read(release: Mapping[str, Any], documents: list[dict[str, Any]]) -> set[str]:
+    """The namespaces whose Secrets the accounts of a release may read; `*` for all."""
+    roles = {
+        (document["kind"], document["metadata"]["name"])
+        for document in documents
+        if document["kind"] in {"Role", "ClusterRole"}
+        and any("secrets" in rule["resources"] for rule in document["rules"])
+    }
+    return {
+        "*"
+        if document["kind"] == "ClusterRoleBinding"
+        else document["metadata"].get("namespace", release["namespace"])
+        for document in documents
+        if document["kind"] in {"RoleBinding", "ClusterRoleBinding"}
+        and (document["roleRef"]["kind"], document["roleRef"]["name"]) in roles
+    }
+
+
+def test_whose_secrets_are_read_through_the_kubernetes_api_is_written_down(
+    request: pytest.FixtureRequest, run: Recorded, releases: list[Release]
+) -> None:
+    reading = {release["name"]: secrets_read(release, documents) for release, documents in releases}
+    stack = request.node.callspec.params["run"]
+    expected = READERS | {"traefik": {"shop", "traefik"} if stack in OUTSIDE_DEV else {"*"}}
+    assert {name: of for name, of in reading.items() if of} == {
+        name: expected[name] for name in reading if name in expected
+    }
+    # What is not a chart's has no role at all.
+    own = {resource.type.rpartition(":")[2] for resource in run.resources}
+    assert not own & {"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"}
 
 
 def test_no_role_is_about_everything(releases: list[Release]) -> None:

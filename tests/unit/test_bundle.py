@@ -110,7 +110,7 @@ def test_an_archive_whose_digest_nobody_wrote_down_refuses_with_it(
     site: Path, stacks: Stacks, tmp_path: Path, capsys: Capture
 ) -> None:
     digest = write_archive(site, charts.TRAEFIK)
-    stacks.write(prod=stacks.text("prod") + "  tracing:traefik: {}\n")
+    stacks.write(prod=stacks.text("prod") + "  tracing:traefik: {routeNamespaces: [shop]}\n")
     assert packed(tmp_path / "out", site) == 1
     said = capsys.readouterr().err
     assert f"{charts.TRAEFIK.archive_name}: {digest}" in said

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from config import ConfigError, MinioConfig
 from config.kinds import duration_seconds, go_duration
 from config.retention import deletes_live_blocks, expire_days
 from config.tempo import Distributed2Config
-from ops.stack_files import STACK_FILES, placeholders, settings
+from ops.stack_files import ROOT, STACK_FILES, placeholders, settings
 
 GRAFANA = {"url": "https://grafana.example.com"}
 EXTERNAL = {"type": "external-minio", "endpoint": "minio.example.com:9000"}
@@ -502,6 +503,13 @@ def test_every_stack_file_of_the_repository_is_accepted(stack: str) -> None:
     raw = settings(stack)
     secrets = placeholders(raw)
     config.parse(raw | secrets, stack=stack, secret_keys=set(secrets))
+
+
+def test_the_stack_that_the_readme_shows_is_accepted() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, _, shown = text.partition("This is a whole stack:")
+    raw = yaml.safe_load(shown.split("```yaml")[1].split("```")[0])["config"]
+    assert config.parse(raw, stack="mine", secret_keys=set()).traefik is not None
 
 
 def test_required_secrets_are_those_without_which_the_stack_is_refused() -> None:

@@ -45,7 +45,7 @@ def test_defaults_are_filled_in(stacks: Stacks, capsys: Capture) -> None:
 def test_a_section_that_only_one_has_is_listed_with_what_it_says(
     stacks: Stacks, capsys: Capture
 ) -> None:
-    stacks.write(prod=PROD + "  tracing:traefik: {sampleRate: 0.5}\n")
+    stacks.write(prod=PROD + "  tracing:traefik: {sampleRate: 0.5, routeNamespaces: [shop]}\n")
     found = document(capsys, "dev", "prod")
     assert found["tracing:traefik"] == ("promoted", [None, {}])
     assert found["tracing:traefik.sampleRate"] == ("promoted", [None, 0.5])

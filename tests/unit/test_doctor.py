@@ -41,6 +41,7 @@ STAGING = {
     "tracing:networkPolicies": {"enabled": False},
     "tracing:collector": {},
 }
+TRAEFIK = {"routeNamespaces": ["shop"]}
 TEMPO_3 = {
     "profile": "distributed-3",
     "acknowledgeNoDowngrade": True,
@@ -301,6 +302,26 @@ def test_a_class_that_a_volume_names_has_to_be_there(kubectl: ScriptedKubectl) -
     assert what(found) == [("error", "there is no StorageClass bulk")]
 
 
+def test_a_namespace_that_is_taken_for_one_that_is_there_is_found_missing(
+    kubectl: ScriptedKubectl,
+) -> None:
+    kubectl.answers({"get namespaces": items(named("shop"), named("default"))})
+    with pytest.raises(Skipped, match="makes all of its namespaces"):
+        check("namespaces").run(stack())
+    assert check("namespaces").run(stack(traefik=TRAEFIK)) == []
+    found = check("namespaces").run(stack(traefik={"routeNamespaces": ["shop", "till"]}))
+    [(level, said)] = what(found)
+    assert (level, said) == (
+        "error",
+        "there is no namespace till, which tracing:traefik.routeNamespaces takes for one that is "
+        "there",
+    )
+    assert found[0].command == "kubectl --context=staging create namespace till"
+    existing = {"context": "staging", "existingNamespaces": ["tempo"]}
+    [(_, said)] = what(check("namespaces").run(stack(kubernetes=existing)))
+    assert "no namespace tempo" in said
+
+
 def test_an_api_that_the_cluster_does_not_know_is_found(kubectl: ScriptedKubectl) -> None:
     kubectl.answers({"api-versions": "v1\napps/v1\n"})
     monitored = stack(prometheus={"operator": {}})
@@ -326,7 +347,8 @@ def test_definitions_that_the_stacks_own_operator_brings_need_not_be_there(
 
 def test_each_verb_on_each_kind_in_each_namespace_is_asked_for() -> None:
     wanted = {
-        (each.namespace, each.kind, each.verb) for each in permissions.needed(stack(traefik={}))
+        (each.namespace, each.kind, each.verb)
+        for each in permissions.needed(stack(traefik=TRAEFIK))
     }
     assert ("", "namespaces", "create") in wanted
     assert ("tempo", "persistentvolumeclaims", "delete") in wanted
@@ -339,10 +361,20 @@ def test_each_verb_on_each_kind_in_each_namespace_is_asked_for() -> None:
 
 
 def test_what_a_chart_is_given_to_make_besides_is_asked_for() -> None:
-    traefik = {"metricsTls": {"secretName": "metrics"}}
+    traefik = TRAEFIK | {"metricsTls": {"secretName": "metrics"}}
     subject = stack(traefik=traefik, tls={"caFile": "examples/private-ca/ca.pem"})
     wanted = {(each.namespace, each.kind, each.verb) for each in permissions.needed(subject)}
     assert ("traefik", "ingressroutes.traefik.io", "create") in wanted
+    assert ("", "clusterrolebindings.rbac.authorization.k8s.io", "create") in wanted
+
+
+def test_roles_are_asked_for_where_traefik_gets_them() -> None:
+    def roles(traefik: dict[str, Any]) -> set[str]:
+        subject = stack(traefik=traefik, collector=None)
+        return {each.namespace for each in permissions.needed(subject) if each.resource == "roles"}
+
+    assert roles({"routeNamespaces": ["shop"]}) == {"shop", "traefik"}
+    assert roles({"acknowledgeEveryNamespace": True}) == set()
 
 
 def answers(*allowed: bool) -> str:

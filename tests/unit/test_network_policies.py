@@ -32,6 +32,9 @@ traefik -> {CLUSTER}: *
 {ADDRESSES} metadata {CLUSTER} -> traefik: 8000 8443
 traefik -> traefik: 8000 8443
 """
+TRAEFIK_OF_SHOP = TRAEFIK.replace(
+    f"traefik -> {CLUSTER}: *", "traefik -> shop: *\ntraefik -> elsewhere: 443 6443"
+)
 AMONG_TEMPO_2_UNCACHED = f"{TEMPO_2} -> {TEMPO_2}: 3200 7946 9095"
 AMONG_TEMPO_2 = f"""
 {TEMPO_2} -> {TEMPO_2}: 3200 7946 9095
@@ -54,7 +57,7 @@ EXPECTED = {
     "staging": f"""
         {EVERYWHERE}
         {COLLECTOR_ASKS}
-        {TRAEFIK}
+        {TRAEFIK_OF_SHOP}
         {AMONG_TEMPO_2}
         gateway -> query-frontend: 3200
         gateway -> distributor: 4317 4318
@@ -71,7 +74,7 @@ EXPECTED = {
         {EVERYWHERE}
         * -> linkerd: 8080 8086 8090
         {COLLECTOR_ASKS.replace("opentelemetry-collector ", "opentelemetry-collector-agent ")}
-        {TRAEFIK.replace("opentelemetry-collector", "opentelemetry-collector-agent")}
+        {TRAEFIK_OF_SHOP.replace("opentelemetry-collector", "opentelemetry-collector-agent")}
         {AMONG_TEMPO_2_UNCACHED}
         gateway -> query-frontend: 3200
         {TEMPO_2_ON_STORE} -> store: 9000

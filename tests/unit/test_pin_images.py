@@ -125,7 +125,7 @@ def test_a_registry_that_is_not_reached_is_named(registry: Registry) -> None:
 def test_every_image_of_a_stack_is_found_by_the_key_that_names_it(stacks: Stacks) -> None:
     stacks.write(
         prod=stacks.text("prod").replace("  tracing:allowTags: {all: a test}\n", "")
-        + "  tracing:traefik: {}\n  tracing:vulture: {}\n"
+        + "  tracing:traefik: {routeNamespaces: [shop]}\n  tracing:vulture: {}\n"
     )
     found = {
         image.key: (image.repository, image.tag) for image in unpinned("prod", stacks.file("prod"))

@@ -67,7 +67,8 @@ def test_a_default_of_the_source_removes_what_the_target_says(stacks: Stacks) ->
 
 def test_a_new_feature_comes_with_what_is_promoted_of_it(stacks: Stacks) -> None:
     stacks.write(dev=DEV + "  tracing:traefik:\n    serviceType: ClusterIP\n    sampleRate: 0.5\n")
-    assert config(promoted())["tracing:traefik"] == {"sampleRate": 0.5}
+    promotion = promoted(traefik__routeNamespaces=["shop"])
+    assert config(promotion)["tracing:traefik"] == {"sampleRate": 0.5, "routeNamespaces": ["shop"]}
 
 
 def test_a_feature_that_the_source_does_not_have_goes(stacks: Stacks) -> None:

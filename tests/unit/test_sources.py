@@ -292,6 +292,57 @@ def test_an_authority_is_told_only_where_there_is_tls() -> None:
     assert "additionalArguments" not in traefik_values(traefik(), ingest(), "PEM")
 
 
+def served(**sections: Any) -> dict[str, Any]:
+    """The values of a Traefik that serves the namespace shop, in a stack with more beside it."""
+    raw = {f"tracing:{key}": value for key, value in sections.items()}
+    own = {"routeNamespaces": ["shop"], **raw.pop("tracing:traefik", {})}
+    return record("dev", {"tracing:traefik": own, **raw}, {}).helm_values()["traefik"]
+
+
+def test_a_traefik_of_some_namespaces_has_no_role_in_others() -> None:
+    values = served()
+    assert values["rbac"] == {"namespaced": True}
+    assert values["providers"] == {
+        "kubernetesCRD": {"namespaces": ["shop", "traefik"]},
+        "kubernetesIngress": {"namespaces": ["shop", "traefik"]},
+    }
+    [role] = [each for each in values["extraObjects"] if each["kind"] == "ClusterRole"]
+    assert {name for rule in role["rules"] for name in rule["resources"]} == {
+        "ingressclasses",
+        "nodes",
+    }
+    everywhere = traefik_values(traefik(), ingest())
+    assert not {"rbac", "providers", "extraObjects"} & everywhere.keys()
+
+
+@pytest.mark.parametrize(
+    ("sections", "namespaces"),
+    {
+        "the cluster's default class, which is this Traefik's": (
+            {"demoApp": {"ingress": {"host": "demo.example.com"}}},
+            ["emojivoto", "shop", "traefik"],
+        ),
+        "this Traefik's class": (
+            {
+                "traefik": {"releaseName": "edge"},
+                "objectStore": {"ingress": {"host": "s3.example.com", "className": "edge"}},
+            },
+            ["shop", "tempo", "traefik"],
+        ),
+        "another's class": (
+            {"demoApp": {"ingress": {"host": "demo.example.com", "className": "nginx"}}},
+            ["shop", "traefik"],
+        ),
+        "no Ingress": ({"demoApp": {}}, ["shop", "traefik"]),
+    }.values(),
+)
+def test_a_traefik_of_some_namespaces_serves_this_stacks_ingresses(
+    sections: dict[str, Any], namespaces: list[str]
+) -> None:
+    values = served(**sections)
+    assert values["providers"]["kubernetesIngress"]["namespaces"] == namespaces
+
+
 LINES = {
     "Traefik 3.6": (3, '{"SpanId":"b7ad6b7169203331","TraceId":"ID","entryPointName":"web"}'),
     "Traefik 3.7": (3, '{"TraceId":"ID","trace_id":"ID","trace_flags":"01"}'),

@@ -229,6 +229,17 @@ def test_who_talks_to_kafka_signs_in_from_the_secret_and_nobody_else_does() -> N
         ]
 
 
+def test_a_login_that_was_changed_restarts_who_signs_in_with_it() -> None:
+    def pods(**version: int) -> Any:
+        sasl = {"secretName": "tempo-kafka", **version}
+        values = run_of("distributed-3", kafka=KAFKA | {"sasl": sasl}).helm_values()["tempo"]
+        return {name: values[name]["extraEnv"] for name in ("distributor", "blockBuilder")}
+
+    assert pods() != pods(version=1) != pods(version=2)
+    for name, environment in pods(version=2).items():
+        assert {"name": "KAFKA_LOGIN_VERSION", "value": "2"} in environment, name
+
+
 def test_a_monolithic_tempo_opens_the_receivers_asked_for_and_no_others() -> None:
     values = run_of("monolithic", receivers=["otlpGrpc", "zipkin", "jaegerThriftHttp"])
     tempo = values.helm_values()["tempo"]
