@@ -84,7 +84,11 @@ def applied(
         "objectStore": {**small_store(f"{issuer}-store"), "tls": {}},
         "collector": {"namespace": f"{issuer}-collector", "tls": {}},
         "traefik": settings_of(SMALL)["tracing:traefik"]
-        | {"namespace": f"{issuer}-traefik", "metricsTls": {}},
+        | {
+            "namespace": f"{issuer}-traefik",
+            "routeNamespaces": [f"{issuer}-traefik"],
+            "metricsTls": {},
+        },
     }
     pem = authority.cert_pem.bytes()
     with platform.applied(
