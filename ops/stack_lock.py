@@ -15,12 +15,9 @@ from ops.processes import runs
 from ops.state_file import backend_directory
 
 
-def lock_directory(stack: str, backend: Path | None = None, project: Path = ROOT) -> Path | None:
-    """Where a stack's locks are; `None` for a backend that is a service.
-
-    `backend` is the backend's directory; the one that is logged in to if not given.
-    """
-    backend = backend or backend_directory(project)
+def lock_directory(stack: str, project: Path = ROOT) -> Path | None:
+    """Where a stack's locks are; `None` for a backend that is a service."""
+    backend = backend_directory(project)
     if backend is None:
         return None
     name = yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]

@@ -36,7 +36,10 @@ _STAMPED: Final = re.compile(r"-(\d+)\.checkpoint\.json$")
 
 
 def backend_directory(project: Path = ROOT) -> Path | None:
-    """The directory of the backend that is logged in to; `None` for one that is a service."""
+    """The directory of the backend that is logged in to; `None` for one that is a service.
+
+    A relative one is beside the project, where every command runs.
+    """
     url = os.environ.get("PULUMI_BACKEND_URL") or _read(project).get("backend", {}).get("url")
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     credentials = home / "credentials.json"
@@ -46,7 +49,7 @@ def backend_directory(project: Path = ROOT) -> Path | None:
         return None
     # file://~ and file://./here are a directory's, not a host's, name.
     parts = urlsplit(url)
-    return Path(unquote(parts.netloc + parts.path)).expanduser()
+    return project / Path(unquote(parts.netloc + parts.path)).expanduser()
 
 
 def state_file(stack: str, project: Path = ROOT) -> Path | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 from typing import Any, Final
 
 from ops.checks.finding import Skipped
@@ -45,11 +44,3 @@ def secrets(subject: Subject) -> dict[str, str]:
         for key, entry in shown.items()
         if entry.get("secret") and key.startswith("tracing:")
     }
-
-
-def file_backend(subject: Subject) -> Path | None:
-    """The directory of a file backend; `None` for another one. Raises Skipped."""
-    url = str(ask(subject, "whoami", "--json").get("url") or "")
-    if not url.startswith("file://"):
-        return None
-    return (subject.project / Path(url.removeprefix("file://")).expanduser()) / ".pulumi"

@@ -56,11 +56,10 @@ def pending(stack: str, deployment: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _locks(subject: Subject) -> list[Finding]:
-    backend = pulumi.file_backend(subject)
-    if backend is None:
+    directory = lock_directory(subject.stack, subject.project)
+    if directory is None:
         raise Skipped("the backend is no directory; `pulumi up` itself says if the stack is locked")
-    directory = lock_directory(subject.stack, backend.parent, subject.project)
-    return [] if directory is None else list(locks(subject.stack, directory))
+    return list(locks(subject.stack, directory))
 
 
 def locks(stack: str, directory: Path) -> Iterator[Finding]:

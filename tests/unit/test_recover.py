@@ -247,7 +247,7 @@ def test_without_a_whole_backup_nothing_is_touched(file: Path) -> None:
         ("file:///srv/state", Path("/srv/state")),
         ("file:///srv/a%20b?no_tmp_dir=true", Path("/srv/a b")),
         ("file://~", Path.home()),
-        ("file://./state", Path("./state")),
+        ("file://./state", state_file.ROOT / "state"),
         ("https://api.example.com", None),
         ("s3://bucket", None),
     ],
