@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from ops import UserError
 from ops.review.change import Report
 from ops.review.comparison import Comparison, Side
 from ops.review.describe import described
@@ -65,6 +66,10 @@ def _record() -> None:
 
     base, head = (_side(SAMPLE / name) for name in ("base.yaml", "head.yaml"))
     sides = compare(Comparison(stack="sample", base=base, head=head), find())
+    for wrong in (sides.base_error, sides.head_error):
+        # Kept, the golden would be that of a change that nobody can make.
+        if wrong is not None:
+            raise UserError(f"the sample's stack files are refused: {wrong}")
     text = json.dumps(asdict(sides), indent=1, sort_keys=True, ensure_ascii=False)
     _RECORDED.write_text(text + "\n", encoding="utf-8")
 

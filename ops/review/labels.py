@@ -212,6 +212,14 @@ _TABLE: Final = (
         path=r"(Action|Resource|Principal)",
         when=_is_wildcard,
     ),
+    # Whose Secrets Traefik reads.
+    _Row(label=Label.WEAKENS, types=(RELEASE,), path=r"rbac\.namespaced$", when=_turns_off),
+    _Row(
+        label=Label.WEAKENS,
+        types=(RELEASE,),
+        path=r"providers\.kubernetesIngress\.namespaces\[",
+        when=_is_added,
+    ),
     # MinIO shows its metrics to everybody who reaches it.
     _Row(
         label=Label.WEAKENS,

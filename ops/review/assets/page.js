@@ -476,13 +476,16 @@ function properties(title, text, listed) {
   return element("section", {}, element("h2", {}, title), element("p", { class: "quiet" }, text), table(listed));
 }
 
+/** Not in the colours of what is made and deleted: one more open hop is nothing good. */
+const HOP_CLASSES = { create: "grave", update: "update", delete: "create" };
+
 function openHops(hops) {
   if (!hops.length) return null;
   const items = hops.map((hop) =>
     element(
       "li",
       {},
-      element("strong", { class: hop.operation }, `${MARKS[hop.operation]} ${hop.hop}`.trim()),
+      element("strong", { class: HOP_CLASSES[hop.operation] ?? "" }, `${MARKS[hop.operation]} ${hop.hop}`.trim()),
       `: ${hop.operation === "delete" ? "open no more" : hop.reason || "no reason given"}`,
       hop.oldReason ? ` (was: ${hop.oldReason})` : "",
     ),
@@ -498,8 +501,8 @@ function policies(violations) {
       "li",
       {},
       element("strong", {}, found.rule),
-      ` (${found.level}) ${found.resource}: ${found.message}. ${found.remedy}`,
-      found.exception ? ` Excepted: ${found.exception}` : "",
+      ...coded(` (${found.level}) ${found.resource}: ${found.message}. ${found.remedy}`),
+      ...(found.exception ? coded(` Excepted: ${found.exception}`) : []),
     ),
   );
   const text = "What the policy pack has against the stack as it would be.";
