@@ -56,6 +56,20 @@ def test_the_form_of_traefik_and_lokis_derived_field_change_together(box_of: Box
     assert box.preview().changes == {}
 
 
+def test_a_traefik_that_is_told_whom_it_serves_is_updated_and_nothing_else_is(
+    box_of: BoxOf,
+) -> None:
+    box = box_of("dev")
+    box.up()
+    box.set_config("tracing:traefik.routeNamespaces", ["shop"])
+    assert {step.name: step.op for step in box.up().changed()} == {
+        "traefik-release": "update",
+        # Its backends are in those namespaces now.
+        "network-policies-traefik": "update",
+    }
+    assert box.preview().changes == {}
+
+
 def test_what_is_exported_holds_the_collectors_address(box_of: BoxOf) -> None:
     box = box_of("dev")
     box.set_config("tracing:traefik", {"install": "values"})
