@@ -99,11 +99,10 @@ def surroundings(
 
 
 def _backends(named: PeersConfig, route_namespaces: Sequence[str]) -> Outside:
-    if named.given:
-        return outside(named)
-    # A route leads to Services of its own namespace: the chart allows no other.
-    if route_namespaces:
-        return Outside(namespaces=tuple(route_namespaces))
+    # A route leads to Services of its own namespace: the chart allows no other. A middleware that
+    # asks somebody else (`forwardAuth`) needs that one named.
+    if named.given or route_namespaces:
+        return outside(named, namespaces=route_namespaces)
     return Outside(every_namespace=True)
 
 

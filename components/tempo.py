@@ -14,7 +14,7 @@ from config.tempo import (
     MonolithicConfig,
     TempoConfig,
 )
-from config.tenancy import TenancyConfig
+from config.tenancy import BasicAuthConfig, TenancyConfig
 
 from .ca_bundle import ca_bundle
 from .certificate import certificate
@@ -40,6 +40,7 @@ from .network import Network, Surroundings, at
 from .release import helm_release
 from .values.tempo import PodNeeds
 from .values.tempo_distributed import tempo_2_values, tempo_3_values
+from .values.tempo_gateway import HTPASSWD_KEY
 from .values.tempo_monolithic import tempo_monolithic_values
 from .values.tempo_network import tempo_network
 from .values.tempo_tls import TempoTls
@@ -96,7 +97,6 @@ class Tempo(pulumi.ComponentResource):
         super().__init__("tracing:index:Tempo", name, None, opts)
         settings = args.settings
         tls = self._tls(name, args)
-        login = self._kafka_login(name, args)
         release = helm_release(
             f"{name}-release",
             chart=args.chart,
@@ -104,7 +104,11 @@ class Tempo(pulumi.ComponentResource):
             namespace=args.namespace,
             values=_values(settings, args, PodNeeds(s3=args.s3, tls=tls, tenancy=args.tenancy)),
             parent=self,
-            depends_on=[*args.s3.ready, *(args.kafka.ready if args.kafka else ()), *login],
+            depends_on=[
+                *args.s3.ready,
+                *(args.kafka.ready if args.kafka else ()),
+                *self._brought(name, args),
+            ],
         )
 
         ca_certificate = args.tls.ca_certificate if args.tls and tls else None
@@ -168,24 +172,38 @@ class Tempo(pulumi.ComponentResource):
         self.traces = _traces(settings)
         self.register_outputs({"queryUrl": self.query.url})
 
-    def _kafka_login(self, name: str, args: TempoArgs) -> list[pulumi.Resource]:
-        """The Secret with the login of a Kafka outside, where it comes from a store of secrets."""
-        settings = args.settings
-        sasl = settings.kafka.sasl if isinstance(settings, Distributed3Config) else None
-        if sasl is None or sasl.external_secret is None:
-            return []
-        brought = external_secret(
-            f"{name}-kafka-login",
-            sasl.external_secret,
-            secret_name=sasl.secret_name,
-            namespace=args.namespace,
-            keys={
-                sasl.username_key: sasl.external_secret.username,
-                sasl.password_key: sasl.external_secret.password,
-            },
-            opts=ResourceOptions(parent=self),
-        )
-        return [brought]
+    def _brought(self, name: str, args: TempoArgs) -> list[pulumi.Resource]:
+        """The Secrets that come from a store of secrets."""
+        child = ResourceOptions(parent=self)
+        found: list[pulumi.Resource] = []
+        sasl = args.settings.kafka.sasl if isinstance(args.settings, Distributed3Config) else None
+        if sasl is not None and sasl.external_secret is not None:
+            found.append(
+                external_secret(
+                    f"{name}-kafka-login",
+                    sasl.external_secret,
+                    secret_name=sasl.secret_name,
+                    namespace=args.namespace,
+                    keys={
+                        sasl.username_key: sasl.external_secret.username,
+                        sasl.password_key: sasl.external_secret.password,
+                    },
+                    opts=child,
+                )
+            )
+        users = args.tenancy.authentication if args.tenancy else None
+        if isinstance(users, BasicAuthConfig) and users.external_secret is not None:
+            found.append(
+                external_secret(
+                    f"{name}-gateway-users",
+                    users.external_secret,
+                    secret_name=users.secret_name,
+                    namespace=args.namespace,
+                    keys={HTPASSWD_KEY: users.external_secret.htpasswd},
+                    opts=child,
+                )
+            )
+        return found
 
     def _tls(self, name: str, args: TempoArgs) -> TempoTls | None:
         """The certificate for every name that Tempo is called by, and its authority."""

@@ -40,6 +40,13 @@ class StoreKeysConfig(ExternalSecretConfig):
     """Secret key."""
 
 
+class UsersConfig(ExternalSecretConfig):
+    """Users and the hashes of their passwords."""
+
+    htpasswd: RemoteKeyConfig
+    """All of them, as htpasswd writes them."""
+
+
 class LoginConfig(ExternalSecretConfig):
     """A user's name and password."""
 

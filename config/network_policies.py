@@ -61,8 +61,9 @@ class TargetsConfig(Section):
     api_server: ApiServerConfig = ApiServerConfig()
     dns: DnsConfig = DnsConfig()
     backends: PeersConfig = PeersConfig()
-    """What this stack's Traefik may hand requests to; if empty, all pods of the namespaces that it
-    serves (`traefik.routeNamespaces`)."""
+    """What this stack's Traefik may hand requests to, beside all pods of the namespaces that it
+    serves (`traefik.routeNamespaces`); all pods of the cluster if it serves all and nobody is
+    named."""
 
 
 class NetworkPoliciesConfig(Section):

@@ -130,16 +130,23 @@ def ingresses_of(stack: StackConfig) -> dict[str, IngressConfig]:
     return {key: ingress for key, ingress in found.items() if ingress is not None}
 
 
+def _is_served(ingress: IngressConfig, traefik: TraefikConfig) -> bool:
+    """Whether an Ingress is this Traefik's, whose chart calls its class after the release and makes
+    it the cluster's default. By the annotation of old Traefik knows one name only."""
+    if ingress.class_name is not None:
+        return ingress.class_name == traefik.release_name
+    return ingress.annotations.get("kubernetes.io/ingress.class", "traefik") == "traefik"
+
+
 def route_namespaces(stack: StackConfig) -> tuple[str, ...]:
     """The namespaces whose routes this stack's Traefik serves; empty where it serves all."""
     traefik, namespaces = stack.traefik, namespaces_of(stack)
     if traefik is None or not traefik.route_namespaces:
         return ()
-    # Its chart calls the class after the release, and makes it the cluster's default.
     own = {
         namespaces[f"{key}.namespace"]
         for key, ingress in ingresses_of(stack).items()
-        if ingress.class_name in {None, traefik.release_name}
+        if _is_served(ingress, traefik)
     }
     return tuple(sorted({traefik.namespace, *traefik.route_namespaces, *own}))
 

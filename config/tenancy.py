@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .base import Section
 from .collector import AttributeName
+from .external_secrets import UsersConfig
 from .kinds import Cidr, DnsLabel, NonEmpty, TenantId
 from .scope import PerEnvironment
 
@@ -19,7 +20,9 @@ class BasicAuthConfig(Section):
     type: PerEnvironment[Literal["basic"]]
     """By HTTP basic authentication."""
     secret_name: PerEnvironment[DnsLabel]
-    """Secret, in Tempo's namespace, that is there already: key .htpasswd, as htpasswd writes it."""
+    """Secret, in Tempo's namespace, that is there already unless `externalSecret` brings it: key
+    .htpasswd, as htpasswd writes it."""
+    external_secret: PerEnvironment[UsersConfig | None] = None
     users: PerEnvironment[Annotated[dict[User, TenantId], Field(min_length=1)]]
     """The tenant of each user. Who is in the Secret and not here reads nothing."""
 

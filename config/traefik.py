@@ -48,8 +48,9 @@ class TraefikConfig(Section):
     """Namespaces whose Ingresses and IngressRoutes it serves, beside its own and those of this
     stack's Ingresses; each has to be there. It may read the Secrets of these and of no others; of
     the whole cluster if empty. Only for `install: release`."""
-    acknowledge_every_namespace: PerEnvironment[bool] = False
-    """Outside `dev`: serve every namespace, and read every Secret of the cluster."""
+    acknowledge_secrets: PerEnvironment[bool] = False
+    """Outside `dev`: let it read the Secrets of the whole cluster, or of a namespace with keys of
+    this stack (Tempo's, the store's, Kafka's, the collector's)."""
     protocol: Promoted[Literal["grpc", "http"]] = "grpc"
     """OTLP over gRPC or HTTP; only for version 3."""
     ca_file: PerEnvironment[NonEmpty | None] = None

@@ -26,6 +26,7 @@ from ops.checks import (
     state,
     tempo,
     tools,
+    traefik,
 )
 from ops.checks.finding import Check, Finding, Skipped
 from ops.checks.subject import Subject
@@ -44,6 +45,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     permissions.CHECK,
     pod_security.CHECK,
     releases.CHECK,
+    traefik.CHECK,
     *state.CHECKS,
     archives.CHECK,
     *servers.CHECKS,

@@ -19,19 +19,22 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from components.release import READY_TIMEOUT_SECONDS
 from config.load import sections
 from config.object_store import MinioConfig, StoreConfig
 from ops import UserError, stack_file
-from ops.processes import runs
+from ops.checks.releases import PENDING
 from ops.pulumi_stacks import errors_in
 from ops.stack_files import ROOT
 from ops.stack_lock import holders, is_alive, lock_directory
@@ -43,7 +46,9 @@ HELP = "after an update that was killed: lock, what was under way, refresh"
 Resource = Mapping[str, Any]
 
 _LOCKED: Final = ("stack is currently locked", "Another update is currently in progress")
-_HOLDER: Final = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+_HOLDER: Final = re.compile(
+    r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)(?: at (?P<at>\S+))?"
+)
 _SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 """How a deployment marks a secret; with `plaintext`, JSON as text, until it is imported."""
 _RELEASE: Final = "kubernetes:helm.sh/v3:Release"
@@ -61,8 +66,8 @@ _REFERS: Final = ("deletedWith", "viewOf")
 _UNCERTAIN: Final = "it is not known yet whether this exists; run make recover"
 """Stands where the engine keeps what went wrong with a resource, which its next update mends."""
 _RUNNING: Final = (
-    "an update of {} is running on this machine (process {}); wait until it has ended. Nothing was "
-    "changed"
+    "an update of {0} is running on this machine (process {1}); wait until it has ended, or end it "
+    "(kill {1}), and run this again"
 )
 FORGOTTEN: Final = {
     "minio": "Are bucket, user and policy of {} lost with their server, or left behind on another?",
@@ -71,6 +76,10 @@ FORGOTTEN: Final = {
 """What is asked before all of a package is forgotten."""
 _ATTEMPTS: Final = 3
 """How often recovery begins anew because somebody else wrote the state."""
+_HELM_SECONDS: Final = 5
+"""How long Helm is given before it is looked at again."""
+
+_T = TypeVar("_T")
 
 
 def physical_id(resource: Resource) -> str | None:
@@ -107,18 +116,10 @@ def settled(deployment: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if operation["type"] != "creating" or not resource.get("custom"):
             continue
         id = physical_id(resource)
-        if id is None:
-            continue
-        # Its replacement was under way: the old one goes, or is gone, as the engine does it.
-        resources = [
-            {**other, "delete": True} if other["urn"] == resource["urn"] else other
-            for other in resources
-            if not (other["urn"] == resource["urn"] and other.get("pendingReplacement"))
-        ]
-        resources.append(_made(resource, id))
-        kept.append(f"{resource['type'].rpartition(':')[2]} {id}")
+        if id is not None and _list(resources, _made(resource, id)):
+            kept.append(f"{resource['type'].rpartition(':')[2]} {id}")
     rest = {key: value for key, value in deployment.items() if key != "pending_operations"}
-    return {**rest, "resources": resources}, kept
+    return {**rest, "resources": _in_order(resources)}, kept
 
 
 def adopted(
@@ -130,17 +131,18 @@ def adopted(
     asked yet, because its password is not known to a plan.
     """
     resources = [dict(resource) for resource in deployment.get("resources") or []]
-    listed = {resource["urn"] for resource in resources}
+    listed = {resource["urn"] for resource in resources if _is_live(resource)}
     providers = {r["urn"]: r["id"] for r in resources if r["type"].startswith(_PROVIDER)}
     kept = []
     for step in plan:
         resource = {**step.get("newState", {})}
-        if step["op"] != "create" or resource["urn"] in listed:
+        creates = step["op"] == "create" and resource["urn"] not in listed
+        if not creates and step["op"] != "replace":
             continue
         inputs = resource.get("inputs") or {}
         known = _known(inputs)
         if resource["type"].startswith(_PROVIDER):
-            if known != inputs:
+            if known != inputs or not creates:
                 continue
             id = providers[resource["urn"]] = str(uuid.uuid4())
         elif not resource.get("custom"):
@@ -151,11 +153,72 @@ def adopted(
             if id is None or provider not in providers:
                 continue
             resource["provider"] = f"{provider}::{providers[provider]}"
-            kept.append(f"{resource['type'].rpartition(':')[2]} {id}")
         resource = {**_referring_to(resource, listed), "inputs": known}
-        resources.append(_made(resource, id) if id is not None else resource)
+        made = resource if id is None else _made(resource, id)
+        if not _list(resources, made):
+            continue
+        if id is not None and not resource["type"].startswith(_PROVIDER):
+            kept.append(f"{resource['type'].rpartition(':')[2]} {id}")
         listed.add(resource["urn"])
-    return {**deployment, "resources": resources}, kept
+    return {**deployment, "resources": _in_order(resources)}, kept
+
+
+def _is_live(resource: Resource) -> bool:
+    """Whether an entry is of what there is to be, not of what it replaced or is to replace."""
+    return not resource.get("delete") and not resource.get("pendingReplacement")
+
+
+def _list(resources: list[dict[str, Any]], made: dict[str, Any]) -> bool:
+    """Put a resource in the place of the one that it replaces, which is left to be deleted, or is
+    gone, as the engine does it; `False` if it is listed already.
+
+    That is of an operation that a later update ended, and which the engine still has for one under
+    way: listed twice, with the id of what is there, that would be deleted.
+    """
+    same = [other for other in resources if other["urn"] == made["urn"]]
+    if any(_is_live(other) and other.get("id") == made.get("id") for other in same):
+        return False
+    place = resources.index(same[0]) if same else len(resources)
+    replaced = [
+        {**other, "delete": True}
+        for other in same
+        # Of the same id it is the same thing, whichever of them made it.
+        if not other.get("pendingReplacement") and other.get("id") != made.get("id")
+    ]
+    rest = [other for other in resources[place:] if other["urn"] != made["urn"]]
+    resources[place:] = [made, *replaced, *rest]
+    return True
+
+
+def _in_order(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The resources, each after all that it refers to: the engine refuses any other order."""
+    by_urn: dict[str, dict[str, Any]] = {}
+    for resource in sorted(resources, key=lambda entry: not _is_live(entry)):
+        by_urn.setdefault(resource["urn"], resource)
+    ordered: list[dict[str, Any]] = []
+    met: set[int] = set()
+
+    def put(resource: dict[str, Any]) -> None:
+        if id(resource) in met:
+            return
+        met.add(id(resource))
+        for urn in _references(resource):
+            if urn in by_urn:
+                put(by_urn[urn])
+        ordered.append(resource)
+
+    for resource in resources:
+        put(resource)
+    return ordered
+
+
+def _references(resource: Resource) -> Iterator[str]:
+    provider = resource.get("provider") or ""
+    yield from filter(None, [resource.get("parent"), provider.rpartition("::")[0]])
+    yield from resource.get("dependencies") or []
+    for of in (resource.get("propertyDependencies") or {}).values():
+        yield from of or []
+    yield from filter(None, (resource.get(name) for name in _REFERS))
 
 
 def without(deployment: Mapping[str, Any], package: str) -> dict[str, Any]:
@@ -261,18 +324,18 @@ class Stack:
     def replace_state(self, exported: Mapping[str, Any], deployment: Mapping[str, Any]) -> bool:
         """Write another deployment in place of the one that was exported, its secrets encrypted.
 
-        `False`, and nothing is written, if the state is another one meanwhile, or may be: an
-        export takes no lock, and who held it may have ended while somebody was asked.
+        `False`, and nothing is written, if the state is another one meanwhile: an export takes no
+        lock, and who held it may have ended while somebody was asked.
         """
-        if self.export() != exported:
-            return False
-        text = json.dumps({**exported, "deployment": deployment})
-        try:
+
+        def write() -> bool:
+            if self.export() != exported:
+                return False
+            text = json.dumps({**exported, "deployment": deployment})
             self._run("stack", "import", text=text)
-        except UserError as error:
-            self._unlock(error)
-            return False
-        return True
+            return True
+
+        return self._unlocked(write)
 
     def plan(self) -> list[Mapping[str, Any]]:
         """The steps of the next update."""
@@ -281,25 +344,53 @@ class Stack:
         return json.loads(self._run("preview", "--json", environment=upsert)).get("steps") or []
 
     def refresh(self) -> None:
-        """Bring the state up to what exists."""
-        command = ("refresh", "--yes", "--skip-preview")
-        try:
-            self._run(*command, shown=True)
-        except UserError as error:
-            self._unlock(error)
-            self._run(*command, shown=True)
+        """Bring the state up to what exists, and to what Helm is still at.
 
-    def _unlock(self, error: UserError) -> None:
-        """Remove the lock that a command failed on; raises what it failed on if that is no lock."""
-        complaint = str(error)
-        if not any(said in complaint for said in _LOCKED):
-            raise error
-        for holder in _HOLDER.finditer(complaint):
-            if holder["host"] == socket.gethostname() and runs(int(holder["pid"])):
-                raise UserError(_RUNNING.format(self._name, holder["pid"]))
-        self._confirm(f"{complaint}\nIs it certain that this update does not run any more?")
-        self._run("cancel", "--yes")
-        print("lock removed", flush=True)
+        Killed is the engine alone: its provider, and so Helm, goes on with what it was at. Read
+        meanwhile, a release would pass for one that has the new values, and nobody would look
+        whether it ever got them. Raises UserError for one that stays as it is.
+        """
+        end = time.monotonic() + READY_TIMEOUT_SECONDS
+        while True:
+            self._unlocked(lambda: self._run("refresh", "--yes", "--skip-preview", shown=True))
+            unfinished = list(_unfinished(self.export().get("deployment") or {}))
+            if not unfinished:
+                return
+            if time.monotonic() > end:
+                raise UserError(
+                    f"{'; '.join(unfinished)}, and Helm is at it no more. What mends it: make "
+                    f"doctor STACK={self._name}"
+                )
+            print(f"{'; '.join(unfinished)}: waiting for Helm to end", flush=True)
+            time.sleep(_HELM_SECONDS)
+
+    def _unlocked(self, command: Callable[[], _T]) -> _T:
+        """What a command gives, once the lock that it fails on is removed.
+
+        A lock is asked about, and then only that one is removed: who held it may have ended while
+        somebody thought about the answer, and another update begun.
+        """
+        asked_about = ""
+        for _ in range(2 * _ATTEMPTS):
+            try:
+                return command()
+            except UserError as error:
+                complaint = str(error)
+                if not any(said in complaint for said in _LOCKED):
+                    raise
+            for holder in _HOLDER.finditer(complaint):
+                pid = int(holder["pid"])
+                lock = {"hostname": holder["host"], "pid": pid, "timestamp": holder["at"]}
+                if is_alive(lock):
+                    raise UserError(_RUNNING.format(self._name, pid))
+            if complaint == asked_about:
+                self._run("cancel", "--yes")
+                print("lock removed", flush=True)
+                asked_about = ""
+            else:
+                self._confirm(f"{complaint}\nIs it certain that this update does not run any more?")
+                asked_about = complaint
+        raise UserError(f"{self._name} is locked again and again; wait until nobody updates it")
 
     def _run(
         self,
@@ -310,25 +401,69 @@ class Stack:
     ) -> str:
         stack = [self._name] if arguments[0] == "cancel" else ["--stack", self._name]
         command = ["pulumi", *arguments, *stack, "--non-interactive"]
-        done = subprocess.run(
-            command,
-            input=text,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, **(environment or {})},
-            check=False,
-        )
-        if shown:
-            print(done.stdout, end="", flush=True)
-        if done.returncode:
+        # What it is given goes through a pipe: there are secrets in it.
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=ROOT,
+                env={**os.environ, **(environment or {})},
+            ) as process,
+        ):
+            output = _read(process, text, shown=shown)
+            errors.seek(0)
+            complaint = errors.read().strip()
+        if process.returncode:
             # What it was given and what it gave stay out of the message: there are secrets in them.
             # A preview in JSON says there what went wrong.
-            said = done.stderr.strip() or (
-                done.stdout.strip() if shown else "\n".join(errors_in(done.stdout))
-            )
+            said = complaint or (output.strip() if shown else "\n".join(errors_in(output)))
             raise UserError(f"pulumi {' '.join(arguments[:2])} failed: {said}")
-        return done.stdout
+        return output
+
+
+def _read(process: subprocess.Popen[str], text: str | None, *, shown: bool) -> str:
+    """What a command says, which is given a text; shown while it comes, if that is wanted.
+
+    Ctrl-C reaches the command as well, and Pulumi takes its time to stop in good order: killed
+    meanwhile, it leaves its lock behind. Raises KeyboardInterrupt once it has ended.
+    """
+    said: list[str] = []
+    # Not here: a line that comes with the signal would be lost.
+    reader = threading.Thread(target=_copy, args=(process.stdout, said), daemon=True)
+    if shown:
+        reader.start()
+    interrupted = False
+    while True:
+        try:
+            if not shown:
+                said = [process.communicate(None if interrupted else text)[0]]
+            process.wait()
+            break
+        except KeyboardInterrupt:
+            interrupted = True
+    if shown:
+        reader.join()
+    if interrupted:
+        raise KeyboardInterrupt
+    return "".join(said)
+
+
+def _copy(output: Iterable[str] | None, said: list[str]) -> None:
+    for line in output or ():
+        print(line, end="", flush=True)
+        said.append(line)
+
+
+def _unfinished(deployment: Mapping[str, Any]) -> Iterator[str]:
+    """The releases that Helm had not done with when they were looked at."""
+    for resource in deployment.get("resources") or []:
+        status = ((resource.get("outputs") or {}).get("status") or {}) if _is_live(resource) else {}
+        if resource["type"] == _RELEASE and status.get("status") in PENDING:
+            yield f"release {resource['id']} is {status['status']}"
 
 
 def _refuse_if_running(name: str) -> None:
@@ -395,12 +530,12 @@ def recover(
             print("\n  ".join(["may exist:", *kept]), flush=True)
         try:
             stack.refresh()
-        except UserError as error:
+        except (UserError, KeyboardInterrupt) as error:
             if not writes:
                 raise
             raise UserError(
-                f"{error}\nThe state now lists what may not exist: make recover STACK={name} once "
-                "more, before anything else"
+                f"{error or 'interrupted'}\nThe state now lists what may not exist: make recover "
+                f"STACK={name} once more, before anything else"
             ) from None
     if looked_for != deployment:
         after = stack.export()["deployment"].get("resources") or []
@@ -413,9 +548,9 @@ def recover(
     print(f"the state of {name} is in order; next: make up STACK={name}")
 
 
-def _confirmed(question: str) -> None:
+def _confirmed(again: str, question: str) -> None:
     if not sys.stdin.isatty():
-        raise UserError(f"{question} Say so with --yes (make recover ARGS=--yes)")
+        raise UserError(f"{question} Say so with --yes: {again}")
     try:
         answer = input(f"{question} [y/N] ")
     except EOFError:
@@ -458,10 +593,13 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"there is no Pulumi.{arguments.stack}.yaml; name one of the stacks here")
     if shutil.which("pulumi") is None:
         raise UserError("pulumi is not on PATH; `make recover STACK=...` finds it")
+    options = ["--adopt"] if arguments.adopt else []
+    options += [f"--forget-{'store' if each == 'minio' else each}" for each in arguments.forget]
+    again = f'make recover STACK={arguments.stack} ARGS="{" ".join([*options, "--yes"])}"'
     said_yes = arguments.yes or os.environ.get("PULUMI_SKIP_CONFIRMATIONS") == "true"
     recover(
         arguments.stack,
-        (lambda _: None) if said_yes else _confirmed,
+        (lambda _: None) if said_yes else partial(_confirmed, again),
         adopt=arguments.adopt,
         forget=arguments.forget,
     )

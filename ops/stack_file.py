@@ -29,6 +29,21 @@ TOP_LEVEL: Final = (CONFIG, "encryptedkey", "encryptionsalt", "environment", "se
 _MAP: Final = yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads what JSON has as well; a date is text, as Pulumi hands it on."""
+
+
+for _tag in ("timestamp", "binary", "set", "omap", "pairs"):
+    _name = f"tag:yaml.org,2002:{_tag}"
+    _Loader.yaml_constructors = {
+        name: make for name, make in _Loader.yaml_constructors.items() if name != _name
+    }
+    _Loader.yaml_implicit_resolvers = {
+        first: [(tag, like) for tag, like in resolvers if tag != _name]
+        for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+    }
+
+
 def read(file: Path) -> dict[str, Any]:
     """The settings of a stack file by full key, secrets as they stand there.
 
@@ -43,7 +58,7 @@ def read(file: Path) -> dict[str, Any]:
         raise UserError(f"{file} is not text in UTF-8; save it as such") from None
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
@@ -144,9 +159,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Say nothing if all is well."""
+    stack = arguments.file.stem.removeprefix("Pulumi.")
     problems = [
         f"{key}: its secure text is damaged, so that nobody can decrypt it; run: "
-        f"pulumi config set --secret {key}"
+        f"pulumi config set --stack {stack} --secret {key}"
         for key in damaged(read(arguments.file))
     ]
     if problems:

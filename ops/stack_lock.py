@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,4 +41,12 @@ def is_alive(holder: Mapping[str, Any]) -> bool | None:
     pid = holder.get("pid")
     if holder.get("hostname") != socket.gethostname() or not isinstance(pid, int):
         return None
-    return runs(pid)
+    return runs(pid, _since(holder))
+
+
+def _since(holder: Mapping[str, Any]) -> float | None:
+    """When a lock was made; `None` where it does not say."""
+    try:
+        return datetime.fromisoformat(str(holder.get("timestamp"))).timestamp()
+    except ValueError:
+        return None

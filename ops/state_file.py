@@ -81,16 +81,23 @@ def remedy(stack: str) -> str:
 
 def damage(file: Path) -> str | None:
     """What is wrong with a file of the backend; `None` if nothing is."""
+    if (wrong := _is_no_state(file)) is not None:
+        return wrong
     content = file.read_bytes()
-    try:
-        checkpoint = json.loads(content)["checkpoint"]
-        (checkpoint.get("latest") or {}).get("resources")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        return f"it is no state: {error}"
     digest = _digest(file)
     if digest in (None, _md5(content)) or _is_before_last_write(file, content):
         return None
     return "it is not what was written last: its digest is another"
+
+
+def _is_no_state(file: Path) -> str | None:
+    """Why a file is none that an engine wrote; `None` for one that may be."""
+    try:
+        checkpoint = json.loads(file.read_bytes())["checkpoint"]
+        (checkpoint.get("latest") or {}).get("resources")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        return f"it is no state: {error}"
+    return None
 
 
 def mend_digest(file: Path) -> bool:
@@ -169,20 +176,24 @@ def _written(backup: Path) -> int:
     return int(stamp[1]) if stamp else backup.stat().st_mtime_ns
 
 
-def restore(stack: str, file: Path) -> Path:
-    """Put the newest whole state in place of a file that is damaged or gone; where it came from."""
+def restore(stack: str, file: Path, own: Path | None = None) -> Path:
+    """Put the newest whole state, or a backup of somebody's own, in place of a file that is damaged
+    or gone; where it came from. Raises UserError, with the way on, where there is none."""
+    if own is not None and (wrong := _is_no_state(own)) is not None:
+        raise UserError(f"{own}: {wrong}. Nothing was changed; name a whole backup")
     found = [backup for backup in _backups(file) if damage(backup) is None]
-    if not found:
-        remove = f"pulumi stack rm --force {stack}, " if file.is_file() else ""
-        raise UserError(
-            f"no whole state is kept beside {file}; put back your own backup of it, or make it "
-            f"again: {remove}pulumi stack init {stack}, and make recover STACK={stack} ARGS=--adopt"
-        )
-    newest = max(found, key=_written)
+    newest = own or max(found, key=_written, default=None)
     if file.is_file():
         file.replace(file.with_name(file.name + _DAMAGED))
     # Of other content than this file had: it would be refused for the old digest.
     _beside(file).unlink(missing_ok=True)
+    if newest is None:
+        raise UserError(
+            f"no whole state is kept beside {file}, which is {file.name}{_DAMAGED} now. Put back a "
+            f"backup of your own: .venv/bin/python -m ops state-file --stack {stack} --restore "
+            f"--from FILE. Without one: pulumi stack init {stack} && make recover STACK={stack} "
+            f"ARGS=--adopt, and on as docs/operations.md has it (No state is left)"
+        )
     shutil.copyfile(newest, file)
     return newest
 
@@ -199,6 +210,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="put the newest whole state in place of one that is damaged or gone",
     )
+    parser.add_argument(
+        "--from",
+        dest="own",
+        type=Path,
+        metavar="FILE",
+        help="with --restore: a backup of your own, in place of whatever is there",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -212,8 +230,10 @@ def run(arguments: argparse.Namespace) -> None:
                 f"pulumi stack history --stack {stack}"
             )
         return
+    if arguments.own is not None and not arguments.restore:
+        raise UserError("--from names what to restore; add --restore")
     wrong = problem(file)
-    if wrong is None:
+    if wrong is None and arguments.own is None:
         if file.is_file() and mend_digest(file):
             print(f"an update of {stack} was killed while it wrote the state, which is whole")
         if arguments.restore:
@@ -230,7 +250,8 @@ def run(arguments: argparse.Namespace) -> None:
             f"the state of {stack} {wrong}. Nothing was changed. To put the newest backup in its "
             f"place: {remedy(stack)}{removed}"
         )
-    print(f"restored from {restore(stack, file)}; next: make recover STACK={stack} ARGS=--adopt")
+    source = restore(stack, file, arguments.own)
+    print(f"restored from {source}; next: make recover STACK={stack} ARGS=--adopt")
 
 
 def _refuse_what_is_not_there(stack: str, file: Path) -> None:

@@ -12,9 +12,13 @@ from config.tempo import DistributedConfig
 from config.tenancy import BasicAuthConfig, TenancyConfig, TrustedProxyConfig
 
 from ..contracts import TENANT_HEADER
+from .annotations import VERSION_ANNOTATION
 from .tempo import PodNeeds
 from .tempo_network import GATEWAY_PORT, HTTP_PORT, RECEIVERS
 from .tempo_tls import TempoTls, mounts, probe_scheme, volumes
+
+HTPASSWD_KEY: Final = ".htpasswd"
+"""Key of the users' Secret, which the chart mounts as files."""
 
 _CERTIFICATE: Final = "/etc/tempo-tls/tls.crt"
 _KEY: Final = "/etc/tempo-tls/tls.key"
@@ -26,8 +30,11 @@ def gateway_values(settings: DistributedConfig, pod: PodNeeds) -> dict[str, Any]
     file = nginx_configuration(settings, tls, tenancy)
     values: dict[str, Any] = {"nginxConfig": {"file": file}}
     if tenancy is not None and isinstance(tenancy.authentication, BasicAuthConfig):
-        secret = tenancy.authentication.secret_name
-        values["basicAuth"] = {"enabled": True, "existingSecret": secret}
+        users = tenancy.authentication
+        values["basicAuth"] = {"enabled": True, "existingSecret": users.secret_name}
+        if users.external_secret is not None:
+            version = str(users.external_secret.version)
+            values["podAnnotations"] = {VERSION_ANNOTATION: version}
     if tls is not None:
         values |= {
             "extraVolumes": volumes(tls),
@@ -123,7 +130,10 @@ def _authenticated(tenancy: TenancyConfig | None, kind: str) -> list[str]:
     match tenancy.authentication if tenancy else None:
         case BasicAuthConfig():
             # Who is in the Secret but not in the map gets no tenant, and so nothing from Tempo.
-            let_in = ['auth_basic "Tempo";', "auth_basic_user_file /etc/nginx/secrets/.htpasswd;"]
+            let_in = [
+                'auth_basic "Tempo";',
+                f"auth_basic_user_file /etc/nginx/secrets/{HTPASSWD_KEY};",
+            ]
         case TrustedProxyConfig(networks=networks):
             let_in = [*(f"allow {network};" for network in networks), "deny all;"]
         case None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from ..errors import Finding, shown
 from ..platform import Environment
-from ..stack import StackConfig
+from ..stack import NAMESPACED, StackConfig, namespaces_of, route_namespaces
 from .authorities import unreadable
 from .registry import rule
 
@@ -37,7 +37,7 @@ def _only_what_is_installed_is_this_stacks(stack: StackConfig, _: Environment) -
         "image": "name the image",
         "metrics_tls": "close the port",
         "route_namespaces": "name its namespaces",
-        "acknowledge_every_namespace": "name its namespaces",
+        "acknowledge_secrets": "name its namespaces",
     }
     for name, remedy in remedies.items():
         if name in traefik.model_fields_set:
@@ -48,26 +48,45 @@ def _only_what_is_installed_is_this_stacks(stack: StackConfig, _: Environment) -
             )
 
 
-@rule("traefik", "environment")
+@rule("environment", *NAMESPACED)
 def _whose_secrets_it_reads_is_said(
     stack: StackConfig, environment: Environment
 ) -> Iterator[Finding]:
     traefik = stack.traefik
     if traefik is None or traefik.install != "release":
         return
-    everywhere = not traefik.route_namespaces
-    if everywhere and environment != "dev" and not traefik.acknowledge_every_namespace:
+    served, with_keys = route_namespaces(stack), _served_with_keys(stack)
+    acknowledged = traefik.acknowledge_secrets
+    if environment != "dev" and not served and not acknowledged:
         yield Finding(
             "tracing:traefik.routeNamespaces",
             "is missing, and without it Traefik serves every namespace and may read every Secret "
             "of the cluster; write the namespaces whose routes it serves, or "
-            "tracing:traefik.acknowledgeEveryNamespace: true",
+            "tracing:traefik.acknowledgeSecrets: true",
         )
-    if traefik.acknowledge_every_namespace and not everywhere:
+    if environment != "dev" and with_keys and not acknowledged:
         yield Finding(
-            "tracing:traefik.acknowledgeEveryNamespace",
-            "has no effect beside routeNamespaces; remove one of them",
+            "tracing:traefik.acknowledgeSecrets",
+            f"is missing, and Traefik may read the Secrets of {', '.join(with_keys)}, which it "
+            "serves (routeNamespaces, its own namespace, an Ingress of its class), and where more "
+            "than routes has keys; leave these to another controller, or write true",
         )
+    if acknowledged and served and not with_keys:
+        yield Finding(
+            "tracing:traefik.acknowledgeSecrets",
+            f"has no effect: Traefik serves {', '.join(served)} only, without keys of this stack; "
+            "remove it",
+        )
+
+
+def _served_with_keys(stack: StackConfig) -> list[str]:
+    """Of the namespaces that Traefik serves those where others keep what it has no use for."""
+    others = {
+        namespace
+        for key, namespace in namespaces_of(stack).items()
+        if key not in {"traefik.namespace", "demoApp.namespace"}
+    }
+    return sorted({*route_namespaces(stack)} & {*others, "kube-system"})
 
 
 @rule("traefik")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ SECONDS: Final = 8
 def _check(subject: Subject) -> list[Finding]:
     settings = subject.settings
     if settings.charts.directory is not None:
+        download = shlex.join(["make", "charts", f"DIRECTORY={settings.charts.directory}"])
         try:
             charts.locate(settings)
         except charts.ChartError as error:
@@ -26,7 +28,7 @@ def _check(subject: Subject) -> list[Finding]:
                     level="error",
                     what=line.strip(),
                     why="the program refuses a chart that is not the pinned one",
-                    command=f"make charts DIRECTORY={settings.charts.directory}",
+                    command=download,
                 )
                 for line in lines[1:-1]
             ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from config.kafka import KafkaClusterConfig
-from config.stack import route_namespaces
+from config.stack import grafana_namespaces
 from ops.checks.finding import Check, Finding, Skipped
 from ops.checks.subject import Subject
 from ops.hops.cluster import KubectlError
@@ -22,7 +22,7 @@ STRIMZI_GROUP: Final = "kafka.strimzi.io"
 def _reachable(subject: Subject) -> list[Finding]:
     context = subject.settings.kubernetes.context
     try:
-        known = subject.kubectl.ask("config", "get-contexts", "--output=name").split()
+        known = subject.kubectl.ask("config", "get-contexts", "--output=name").splitlines()
     except KubectlError as error:
         raise Skipped(str(error)) from None
     if context is None and not known:
@@ -62,11 +62,16 @@ def _namespaces(subject: Subject) -> list[Finding]:
         for resource in subject.resources
         if resource.type.endswith(":Namespace")
     }
-    wanted = {
+    sections = {
         "kubernetes.existingNamespaces": settings.kubernetes.existing_namespaces,
-        "traefik.routeNamespaces": route_namespaces(settings),
+        "traefik.routeNamespaces": settings.traefik.route_namespaces if settings.traefik else (),
+        "grafana.namespace": grafana_namespaces(settings),
     }
-    if not any(set(names) - made for names in wanted.values()):
+    # Each once, however many name it.
+    wanted = {
+        name: key for key, names in reversed(sections.items()) for name in names if name not in made
+    }
+    if not wanted:
         raise Skipped("the stack makes all of its namespaces")
     there = {each["metadata"]["name"] for each in _listed(subject, "namespaces")}
     return [
@@ -76,8 +81,8 @@ def _namespaces(subject: Subject) -> list[Finding]:
             why="the update fails when it comes to the first object in it",
             command=subject.kubectl.line("create", "namespace", name),
         )
-        for key, names in wanted.items()
-        for name in sorted(set(names) - made - there)
+        for name, key in sorted(wanted.items())
+        if name not in there
     ]
 
 

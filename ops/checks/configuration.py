@@ -7,9 +7,10 @@ from typing import Final
 
 from config.kinds import split_image
 from config.object_store import MinioConfig
+from config.secrets import SECRET_KEYS
 from ops import stack_file
 from ops.checks.finding import Check, Finding
-from ops.checks.subject import Subject
+from ops.checks.subject import PREFIX, Subject
 
 ARCHIVED_MINIO: Final = ("quay.io/minio/minio", "docker.io/minio/minio", "minio/minio")
 """Images of the upstream project, which is archived: the last one is of September 2025."""
@@ -26,7 +27,7 @@ def _check(subject: Subject) -> list[Finding]:
             what=str(mistake),
             why="the program refuses the settings before it registers anything",
             command=f"pulumi config set --stack {subject.stack} --secret {mistake.path}"
-            if mistake.message.startswith("is missing")
+            if mistake.path.removeprefix(PREFIX) in SECRET_KEYS
             else f"{edit}  # {mistake.path}",
         )
         for mistake in subject.mistakes

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from config.grafana import GrafanaApiConfig
 from config.object_store import MinioConfig
 from ops.checks.finding import Check, Finding, Skipped
 from ops.checks.subject import Subject
@@ -85,18 +86,24 @@ def needed(subject: Subject) -> list[Access]:
             found |= set(_of_chart(resource))
         elif resource.is_kubernetes_object:
             found |= set(_all_verbs(*_address(resource)))
-    store = subject.settings.object_store
+    store, grafana = subject.settings.object_store, subject.settings.grafana
     if isinstance(store, MinioConfig) and store.admin.endpoint is None:
-        found.add(
-            Access(
-                namespace=store.namespace,
-                group="",
-                resource="pods",
-                subresource="portforward",
-                verb="create",
-            )
-        )
+        found |= set(_forward(store.namespace, "statefulset"))
+    way = grafana.port_forward if isinstance(grafana, GrafanaApiConfig) else None
+    if way is not None:
+        found |= set(_forward(way.namespace, way.resource.partition("/")[0]))
     return sorted(found)
+
+
+def _forward(namespace: str, kind: str) -> Iterator[Access]:
+    """What `kubectl port-forward` asks for: the object that is named, its pods, and the way."""
+    group = "" if kind == "service" else "apps"
+    yield Access(namespace=namespace, group=group, resource=f"{kind}s", verb="get")
+    for verb in ("get", "list"):
+        yield Access(namespace=namespace, group="", resource="pods", verb=verb)
+    yield Access(
+        namespace=namespace, group="", resource="pods", subresource="portforward", verb="create"
+    )
 
 
 def _address(resource: Resource) -> tuple[str, str, str]:

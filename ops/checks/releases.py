@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -51,18 +52,20 @@ def recipe(
     Back to the last revision that was whole; where there is none, the release is taken away, and
     the next update installs it again. Volumes of its StatefulSets stay.
     """
-    flags = ""
-    if kubernetes.context is not None:
-        flags += f" --kube-context {kubernetes.context}"
-    if kubernetes.kubeconfig is not None:
-        flags += f" --kubeconfig {kubernetes.kubeconfig}"
     whole = [revision.number for revision in revisions if revision.status in _WORKING]
-    mend = (
-        f"helm{flags} rollback {name} {max(whole)} --namespace {namespace}"
-        if whole
-        else f"helm{flags} uninstall {name} --namespace {namespace}"
-    )
+    what = ("rollback", name, str(max(whole))) if whole else ("uninstall", name)
+    mend = helm(kubernetes, *what, "--namespace", namespace)
     return [mend, f"make refresh STACK={stack}", f"make up STACK={stack}"]
+
+
+def helm(kubernetes: KubernetesConfig, *arguments: str) -> str:
+    """A command of Helm's on the cluster of a stack, as a person would type it."""
+    flags: list[str] = []
+    if kubernetes.context is not None:
+        flags += ["--kube-context", kubernetes.context]
+    if kubernetes.kubeconfig is not None:
+        flags += ["--kubeconfig", kubernetes.kubeconfig]
+    return shlex.join(["helm", *flags, *arguments])
 
 
 def _check(subject: Subject) -> list[Finding]:
@@ -77,7 +80,7 @@ def _check(subject: Subject) -> list[Finding]:
 
 def _findings(subject: Subject, wanted: set[tuple[str, str]]) -> Iterator[Finding]:
     for namespace in sorted({namespace for namespace, _ in wanted}):
-        known = _revisions(subject, namespace)
+        known = revisions_of(subject, namespace)
         for name in sorted(name for where, name in wanted if where == namespace):
             revisions = known.get(name, [])
             if (status := stuck(revisions)) is None:
@@ -94,8 +97,8 @@ def _findings(subject: Subject, wanted: set[tuple[str, str]]) -> Iterator[Findin
             )
 
 
-def _revisions(subject: Subject, namespace: str) -> dict[str, list[Revision]]:
-    """The revisions of a namespace's releases, by the release's name."""
+def revisions_of(subject: Subject, namespace: str) -> dict[str, list[Revision]]:
+    """The revisions of a namespace's releases, by the release's name; raises Skipped."""
     try:
         listed = subject.kubectl.ask(
             "get", "secrets", "--selector=owner=helm", f"--output={_REVISIONS}", namespace=namespace

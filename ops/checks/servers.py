@@ -129,19 +129,22 @@ def _login(subject: Subject, namespace: str, sasl: SaslConfig) -> list[Finding]:
     except KubectlError as error:
         if "NotFound" not in str(error):
             raise Skipped(str(error)) from None
-        keys = []
-    missing = [key for key in (sasl.username_key, sasl.password_key) if key not in keys]
+        keys = None
+    missing = [key for key in (sasl.username_key, sasl.password_key) if key not in (keys or ())]
     if not missing:
         return []
-    literals = " ".join(f"--from-literal={key}=..." for key in missing)
+    if keys is None:
+        literals = [f"--from-literal={key}=..." for key in missing]
+        command = ("create", "secret", "generic", sasl.secret_name, *literals)
+    else:
+        patch = json.dumps({"stringData": dict.fromkeys(missing, "...")})
+        command = ("patch", "secret", sasl.secret_name, f"--patch='{patch}'")
     return [
         Finding(
             level="error",
             what=f"Secret {sasl.secret_name} in {namespace} has no {' and no '.join(missing)}",
             why="Tempo signs in to Kafka with them: its pods would not start",
-            command=subject.kubectl.command(
-                namespace, "create", "secret", "generic", sasl.secret_name, literals
-            ),
+            command=subject.kubectl.command(namespace, *command),
         )
     ]
 

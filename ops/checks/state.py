@@ -41,15 +41,17 @@ def _pending(subject: Subject) -> list[Finding]:
 
 def pending(stack: str, deployment: Mapping[str, Any]) -> Iterator[Finding]:
     """The operations of a state that were begun and never ended."""
+    listed = {resource["urn"] for resource in deployment.get("resources") or ()}
     for operation in deployment.get("pending_operations") or ():
         resource = operation["resource"]
         name = resource["urn"].rpartition("::")[2]
+        unknown = operation["type"] == "creating" and resource["urn"] not in listed
         yield Finding(
-            level="error" if operation["type"] == "creating" else "warning",
+            level="error" if unknown else "warning",
             what=f"an update ended while it was {operation['type']} {name} ({resource['type']})",
             why="it may be there without being in the state: the next update would make it again,"
             " or fail because it exists"
-            if operation["type"] == "creating"
+            if unknown
             else "the state may not be what is there",
             command=_recover(stack),
         )

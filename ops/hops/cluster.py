@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,11 +51,12 @@ class Kubectl:
 
     def command(self, namespace: str, *arguments: str) -> str:
         """A command as a person would type it."""
-        return " ".join(["kubectl", *self._flags, f"--namespace={namespace}", *arguments])
+        return self.line(f"--namespace={namespace}", *arguments)
 
     def line(self, *arguments: str) -> str:
         """A command that is for no namespace, as a person would type it."""
-        return " ".join(["kubectl", *self._flags, *arguments])
+        # The arguments are quoted where they need it.
+        return " ".join(["kubectl", *map(shlex.quote, self._flags), *arguments])
 
     def logs_of(self, part: Part) -> str:
         """The command that shows what all pods of a part say."""

@@ -218,7 +218,8 @@ _TABLE: Final = (
         label=Label.WEAKENS,
         types=(RELEASE,),
         path=r"providers\.kubernetesIngress\.namespaces\[",
-        when=_is_added,
+        # One in the place of another is one more.
+        when=lambda change: not _is_removed(change),
     ),
     # MinIO shows its metrics to everybody who reaches it.
     _Row(

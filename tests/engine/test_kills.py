@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,13 @@ from sandbox import Sandbox, SandboxError
 from sandbox.shell import Shell
 from tests.engine import guide
 from tests.engine.whole import OPERATIONS, assert_valid, assert_whole, existing, full_run
+
+NEXT: dict[str, dict[str, Any]] = {
+    "rotation": {"tracing:objectStore.keyVersion": 2},
+    # The old server is deleted before the new one is made; a release of another name is made first.
+    "replacement": {"tracing:objectStore.replicas": 4, "tracing:tempo.releaseName": "tempo2"},
+}
+"""What is set before an update of a stack that is there."""
 
 # CI: the first update at every operation, the others at every fifth, before and after by turns.
 CASES = [
@@ -41,8 +49,8 @@ def box_for(
         if update != "up":
             shutil.copytree(request.getfixturevalue("applied"), directory, symlinks=True)
         opened.append(box := open_stack(directory))
-        if update == "rotation":
-            box.set_config("tracing:objectStore.keyVersion", 2)
+        for key, value in NEXT.get(update, {}).items():
+            box.set_config(key, value)
         return box
 
     yield open_box
@@ -96,6 +104,45 @@ def test_recovery_leaves_no_secret_in_clear(box_for) -> None:
     hidden = [password, base64.b64decode(password).decode()]
     written = [path.read_text("utf-8", errors="replace") for path in box.state_files]
     assert not [1 for word in hidden for shown in [text, *written] if word in shown]
+
+
+@pytest.mark.parametrize("made", ["namespace-tempo", "minio-service", "tempo-release"])
+def test_what_the_next_update_has_made_is_not_deleted_by_a_late_recovery(
+    box_for, made: str
+) -> None:
+    """The engine still has it for under way, if somebody removed the lock and went on."""
+    box = box_for("up")
+    box.cloud.fail("create", id=made, when="before", act=box.kill)
+    with pytest.raises(SandboxError, match="ended by SIGKILL"):
+        box.up()
+    for file in box.state_files:
+        if "locks" in file.parts:
+            file.unlink()
+    box.up()
+    assert [each["type"] for each in box.state()["pending_operations"]] == ["creating"]
+    Shell(box).run(guide.procedures()["recover"], hurry=True)
+    assert_whole(box)
+
+
+LOST: dict[str, tuple[str, Any, str]] = {
+    "made first": ("tracing:tempo.releaseName", "tempo2", "tempo-release"),
+    "deleted first": ("tracing:objectStore.replicas", 4, "minio-server"),
+}
+
+
+@pytest.mark.parametrize("replacement", LOST)
+def test_a_replacement_whose_answer_was_lost_is_taken_over(box_for, replacement: str) -> None:
+    key, value, made = LOST[replacement]
+    box = box_for("rotation")
+    box.remove_config("tracing:objectStore.keyVersion")
+    box.set_config(key, value)
+    box.cloud.fail("create", id=made, when="after", act=box.crash)
+    with pytest.raises(SandboxError):
+        box.up()
+    with pytest.raises(SandboxError, match=r"already exists|still in use"):
+        box.up()
+    Shell(box).run(guide.procedures()["adopt"], hurry=True)
+    assert_whole(box)
 
 
 @pytest.mark.parametrize("lost", ["minio-service", "tempo-release"])

@@ -102,15 +102,35 @@ def test_a_whole_state_is_not_restored(box) -> None:
     assert state_file(box).read_bytes() == content
 
 
-def test_without_a_whole_backup_the_way_out_is_said(box) -> None:
-    file = state_file(box)
+def damage_all(box: Sandbox) -> None:
     for path in box.state_files:
         if path.suffix in (".json", ".bak") and "backend" in path.parts:
             path.write_text("{")
+
+
+def test_without_a_whole_backup_the_way_out_is_said_and_is_one(box) -> None:
+    damage_all(box)
+    shell = Shell(box)
     with pytest.raises(SandboxError, match="no whole state is kept") as refused:
-        Shell(box).run(guide.commands("damaged")[0])
-    assert "ARGS=--adopt" in str(refused.value)
-    assert file.read_text() == "{"
+        shell.run(guide.commands("damaged")[0])
+    assert "pulumi stack init staging && make recover STACK=staging ARGS=--adopt" in " ".join(
+        str(refused.value).split()
+    )
+    shell.run(guide.procedures()["lost-state"], hurry=True)
+    assert_whole(box)
+
+
+def test_a_backup_of_ones_own_is_put_back(box, tmp_path: Path) -> None:
+    own = tmp_path / "own.json"
+    own.write_bytes(state_file(box).read_bytes())
+    damage_all(box)
+    shell = Shell(box)
+    shell.run(
+        f".venv/bin/python -m ops state-file --stack staging --restore --from {own}\n"
+        + "\n".join(guide.commands("damaged")[1:]),
+        hurry=True,
+    )
+    assert_whole(box)
 
 
 CLI = ["pulumi", "--non-interactive", "--stack", guide.STACK]

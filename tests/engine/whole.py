@@ -9,7 +9,7 @@ from typing import Any
 from ops.reliability import FULL
 from sandbox import Sandbox
 
-OPERATIONS = {"up": 31, "rotation": 10, "destroy": 26}
+OPERATIONS = {"up": 31, "rotation": 10, "replacement": 15, "destroy": 26}
 """How many operations on resources each update of the dev stack has; `test_kills` counts them."""
 
 _ONLY_IN_THE_STATE = ("random:", "pulumi:", "minio:index/iamUserPolicyAttachment:")

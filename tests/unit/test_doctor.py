@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ops.checks import (
     permissions,
     pod_security,
     pulumi,
+    releases,
     servers,
     state,
     tempo,
@@ -302,6 +303,24 @@ def test_a_class_that_a_volume_names_has_to_be_there(kubectl: ScriptedKubectl) -
     assert what(found) == [("error", "there is no StorageClass bulk")]
 
 
+def test_a_setting_that_is_missing_is_not_to_be_written_as_a_secret() -> None:
+    [found] = [
+        each
+        for each in check("configuration").run(Subject("staging", {"tracing:tempo": {}}))
+        if each.what.startswith("tracing:kubernetes.context: is missing")
+    ]
+    assert found.command == "$EDITOR Pulumi.staging.yaml  # tracing:kubernetes.context"
+
+
+def test_a_context_may_have_blanks_in_its_name(kubectl: ScriptedKubectl) -> None:
+    kubectl.answers({"get-contexts": "my cluster\nother", "--raw=/version": "{}"})
+    subject = stack(kubernetes={"context": "my cluster"})
+    assert check("cluster").run(subject) == []
+    assert subject.kubectl.line("get", "pods") == "kubectl '--context=my cluster' get pods"
+    helm = releases.helm(subject.settings.kubernetes, "rollback", "tempo")
+    assert helm == "helm --kube-context 'my cluster' rollback tempo"
+
+
 def test_a_namespace_that_is_taken_for_one_that_is_there_is_found_missing(
     kubectl: ScriptedKubectl,
 ) -> None:
@@ -317,9 +336,58 @@ def test_a_namespace_that_is_taken_for_one_that_is_there_is_found_missing(
         "there",
     )
     assert found[0].command == "kubectl --context=staging create namespace till"
-    existing = {"context": "staging", "existingNamespaces": ["tempo"]}
-    [(_, said)] = what(check("namespaces").run(stack(kubernetes=existing)))
-    assert "no namespace tempo" in said
+    existing = {"context": "staging", "existingNamespaces": ["tempo", "traefik"]}
+    said = [
+        each.what for each in check("namespaces").run(stack(kubernetes=existing, traefik=TRAEFIK))
+    ]
+    assert said == [
+        f"there is no namespace {name}, which tracing:kubernetes.existingNamespaces takes for one "
+        "that is there"
+        for name in ("tempo", "traefik")
+    ]
+    sidecar = {"mode": "sidecar", "namespace": "monitoring"}
+    [(_, said)] = what(check("namespaces").run(stack(grafana=sidecar)))
+    assert "no namespace monitoring, which tracing:grafana.namespace takes" in said
+
+
+def deployment(*arguments: str) -> str:
+    pod = {"containers": [{"name": "traefik", "args": [*arguments]}]}
+    return json.dumps({"spec": {"template": {"spec": pod}}})
+
+
+SERVED = "--providers.kubernetesingress.namespaces=shop,traefik"
+
+
+def test_a_role_of_traefiks_that_went_with_its_namespace_is_found(
+    kubectl: ScriptedKubectl,
+) -> None:
+    bound = [named("traefik", namespace=name) for name in ("traefik", "shop")]
+    kubectl.answers(
+        {
+            "get deployment traefik": deployment("--ping=true", SERVED),
+            "get rolebindings": items(*bound),
+            "owner=helm": "traefik 3 superseded\ntraefik 4 deployed",
+        }
+    )
+    assert check("Traefik's roles").run(stack(traefik=TRAEFIK)) == []
+    kubectl.answers({"get rolebindings": items(bound[0])})
+    [found] = check("Traefik's roles").run(stack(traefik=TRAEFIK))
+    assert (found.level, found.what) == (
+        "error",
+        "Traefik has no role in shop, whose routes it serves",
+    )
+    assert found.command.startswith(
+        "helm --kube-context staging rollback traefik 4 --namespace traefik  # "
+    )
+
+
+@pytest.mark.parametrize("installed", ["", deployment("--ping=true")])
+def test_roles_are_looked_for_where_a_traefik_of_some_namespaces_is_installed(
+    kubectl: ScriptedKubectl, installed: str
+) -> None:
+    kubectl.answers({"get deployment traefik": installed})
+    with pytest.raises(Skipped, match="no Traefik of some namespaces is installed"):
+        check("Traefik's roles").run(stack(traefik=TRAEFIK))
 
 
 def test_an_api_that_the_cluster_does_not_know_is_found(kubectl: ScriptedKubectl) -> None:
@@ -368,13 +436,26 @@ def test_what_a_chart_is_given_to_make_besides_is_asked_for() -> None:
     assert ("", "clusterrolebindings.rbac.authorization.k8s.io", "create") in wanted
 
 
+def test_the_ways_to_servers_in_the_cluster_are_asked_for() -> None:
+    way = {"namespace": "monitoring", "resource": "deployment/grafana"}
+    subject = stack(grafana={"portForward": way})
+    wanted = {
+        (each.namespace, each.kind, each.verb)
+        for each in permissions.needed(subject)
+        if each.namespace in {"monitoring", "tempo"}
+    }
+    for namespace, kind in (("monitoring", "deployments.apps"), ("tempo", "statefulsets.apps")):
+        for what in ((kind, "get"), ("pods", "list"), ("pods/portforward", "create")):
+            assert (namespace, *what) in wanted
+
+
 def test_roles_are_asked_for_where_traefik_gets_them() -> None:
     def roles(traefik: dict[str, Any]) -> set[str]:
         subject = stack(traefik=traefik, collector=None)
         return {each.namespace for each in permissions.needed(subject) if each.resource == "roles"}
 
     assert roles({"routeNamespaces": ["shop"]}) == {"shop", "traefik"}
-    assert roles({"acknowledgeEveryNamespace": True}) == set()
+    assert roles({"acknowledgeSecrets": True}) == set()
 
 
 def answers(*allowed: bool) -> str:
@@ -506,11 +587,17 @@ def test_operations_without_an_end_are_found_with_what_clears_them() -> None:
     assert "while it was creating store-access (kubernetes:core/v1:Secret)" in found[0].what
     assert {each.command for each in found} == {"make recover STACK=dev  # then make up STACK=dev"}
     assert list(state.pending("dev", {"resources": []})) == []
+    # A later update has made it since.
+    [made, _] = state.pending("dev", deployment | {"resources": [resource | {"id": "tempo/x"}]})
+    assert made.level == "warning"
+
+
+AT = datetime.now(UTC).isoformat()
 
 
 def test_a_lock_says_whose_it_is_and_whether_that_one_still_runs(tmp_path: Path) -> None:
     def lock(pid: int, hostname: str) -> Finding:
-        holder = {"pid": pid, "username": "ada", "hostname": hostname, "timestamp": "2026-08-21"}
+        holder = {"pid": pid, "username": "ada", "hostname": hostname, "timestamp": AT}
         (tmp_path / "it.json").write_text(json.dumps(holder), encoding="utf-8")
         [found] = state.locks("dev", tmp_path)
         return found
@@ -524,7 +611,7 @@ def test_a_lock_says_whose_it_is_and_whether_that_one_still_runs(tmp_path: Path)
     gone = lock(2**22 + 1, here)  # Beyond the most that Linux gives (pid_max).
     assert gone.what.endswith(", which runs no more")
     assert gone.command == "make recover STACK=dev  # then make up STACK=dev"
-    assert lock(os.getpid(), "elsewhere").what.endswith("at 2026-08-21")
+    assert lock(os.getpid(), "elsewhere").what.endswith(f"at {AT}")
     (tmp_path / "it.json").write_text('{"pid"', encoding="utf-8")
     [half] = state.locks("dev", tmp_path)
     assert half.what == "the stack is locked by ?@? (pid ?) at ?"
@@ -605,6 +692,10 @@ def test_what_kafka_needs_is_looked_for_in_the_cluster(kubectl: ScriptedKubectl)
         ("error", "Secret login in tempo has no password"),
         ("error", "no broker is ready behind the Service kafka in queues"),
     ]
+    # One that is there can't be created.
+    assert "patch secret login --patch=" in run(subject)[0].command
+    kubectl.answers({"get secret login": NOT_FOUND})
+    assert "create secret generic login --from-literal=username=..." in run(subject)[0].command
 
 
 def test_a_broker_outside_is_called(kubectl: ScriptedKubectl) -> None:

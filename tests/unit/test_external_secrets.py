@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import config
-from ops.registrations import record
+from ops.registrations import Recorded, record
 
 KEYS = {
     "accessKey": {"key": "tracing/s3", "property": "id"},
@@ -83,6 +83,36 @@ def test_kafkas_login_is_brought_before_tempo_starts() -> None:
     assert [item["secretKey"] for item in brought["spec"]["data"]] == ["username", "password"]
     environment = run.helm_values()["tempo"]["distributor"]["extraEnv"]
     assert {"name": "KAFKA_LOGIN_VERSION", "value": "1"} in environment
+
+
+def users(version: int) -> Recorded:
+    brought = {"store": "vault", "version": version, "htpasswd": {"key": "tracing/users"}}
+    authentication = {"type": "basic", "secretName": "readers", "users": {"ann": "shop"}}
+    raw = {
+        "tracing:tenancy": {
+            "default": "platform",
+            "tenants": {"shop": []},
+            "authentication": authentication | {"externalSecret": brought},
+        },
+        "tracing:tempo": {"gateway": {}},
+        "tracing:collector": {},
+    }
+    return record("dev", raw, {})
+
+
+def test_the_gateways_users_are_brought_before_tempo_starts() -> None:
+    run = users(1)
+    brought = run.one("tempo-gateway-users").inputs
+    assert brought["metadata"]["namespace"] == "tempo"
+    assert brought["spec"]["target"]["name"] == "readers"
+    assert brought["spec"]["data"] == [
+        {"secretKey": ".htpasswd", "remoteRef": {"key": "tracing/users"}}
+    ]
+    assert "tempo-gateway-users" in run.one("tempo-release").depends_on
+    gateway = run.helm_values()["tempo"]["gateway"]
+    assert gateway["basicAuth"]["existingSecret"] == "readers"
+    later = users(2).helm_values()["tempo"]["gateway"]
+    assert gateway["podAnnotations"] != later["podAnnotations"]
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,38 @@ def test_a_replacement_leaves_the_old_one_to_be_deleted() -> None:
     new = resource(RELEASE, "tempo", {"name": "new", "namespace": "tempo"})
     result, _ = settled({"resources": [old], "pending_operations": pending(new)})
     assert [(r["id"], r.get("delete")) for r in result["resources"]] == [
-        ("tempo/old", True),
         ("tempo/new", None),
+        ("tempo/old", True),
     ]
+
+
+def test_what_a_later_update_has_made_is_not_listed_twice() -> None:
+    """The engine keeps an operation that was killed, also when the next update ends it."""
+    listed = {"resources": [namespace(id="tempo")]}
+    result, kept = settled({**listed, "pending_operations": pending(namespace())})
+    assert (result, kept) == (listed, [])
+    twice, _ = settled({"pending_operations": pending(namespace(), namespace())})
+    assert len(twice["resources"]) == 1
+
+
+def order(deployment: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [
+        (entry["urn"].rpartition("::")[2], entry.get("delete")) for entry in deployment["resources"]
+    ]
+
+
+def test_what_depends_on_a_replacement_stays_behind_it() -> None:
+    """The engine refuses a state in any other order."""
+    old = namespace(id="tempo", pendingReplacement=True)
+    user = namespace("user", id="user", dependencies=[old["urn"]])
+    listed = {"resources": [old, user]}
+    result, _ = settled({**listed, "pending_operations": pending(namespace())})
+    assert order(result) == [("tempo", None), ("user", None)]
+    # What is new is at the end, and the replacement may refer to it.
+    new = namespace("new", id="new")
+    replacement = namespace(dependencies=[new["urn"]])
+    result, _ = settled({"resources": [old, user, new], "pending_operations": pending(replacement)})
+    assert order(result) == [("new", None), ("tempo", None), ("user", None)]
 
 
 def test_what_was_deleted_for_its_replacement_is_listed_no_more() -> None:
@@ -129,6 +158,26 @@ def test_a_plan_is_adopted_where_its_provider_can_be_asked() -> None:
 def test_what_is_in_the_state_is_not_adopted_again() -> None:
     steps = [{"op": "create", "newState": namespace()}, {"op": "same", "newState": namespace("a")}]
     assert adopted({"resources": [namespace()]}, steps) == ({"resources": [namespace()]}, [])
+
+
+def test_a_replacement_whose_answer_was_lost_is_adopted() -> None:
+    cluster = resource("pulumi:providers:kubernetes", "cluster", {}, id="1")
+
+    def release(name: str, **fields: Any) -> dict[str, Any]:
+        inputs = {"name": name, "namespace": "tempo"}
+        return resource(RELEASE, "tempo", inputs, provider=f"{CLUSTER}::1", **fields)
+
+    def found(listed: dict[str, Any], planned: dict[str, Any]) -> list[tuple[str, Any]]:
+        step = {"op": "replace", "newState": planned}
+        result, _ = adopted({"resources": [cluster, listed]}, [step])
+        return [(entry["id"], entry.get("delete")) for entry in result["resources"][1:]]
+
+    old = release("old", id="tempo/old")
+    assert found(old, release("new")) == [("tempo/new", None), ("tempo/old", True)]
+    gone = release("same", id="tempo/same", pendingReplacement=True)
+    assert found(gone, release("same")) == [("tempo/same", None)]
+    # Not begun yet: what is there is the old one.
+    assert found(release("same", id="tempo/same"), release("same")) == [("tempo/same", None)]
 
 
 def test_a_plan_hides_what_is_not_written_into_a_state() -> None:
@@ -234,11 +283,25 @@ def test_the_newest_whole_backup_is_restored_and_the_damaged_file_kept(file: Pat
     assert file.with_name("dev.json.damaged").read_bytes() == b"{"
 
 
-def test_without_a_whole_backup_nothing_is_touched(file: Path) -> None:
+def test_without_a_whole_backup_the_damaged_file_is_kept_aside(file: Path) -> None:
     file.write_bytes(b"{")
     with pytest.raises(UserError, match="no whole state is kept"):
         state_file.restore("dev", file)
+    assert not file.exists()
+    assert file.with_name("dev.json.damaged").read_bytes() == b"{"
+
+
+def test_a_backup_of_ones_own_is_put_back_if_it_is_a_state(file: Path, tmp_path: Path) -> None:
+    file.write_bytes(b"{")
+    file.with_name("dev.json.attrs").write_text('{"md5": "of another"}', "utf-8")
+    own = tmp_path / "own.json"
+    own.write_bytes(b"[]")
+    with pytest.raises(UserError, match="it is no state"):
+        state_file.restore("dev", file, own)
     assert file.read_bytes() == b"{"
+    own.write_bytes(STATE)
+    assert state_file.restore("dev", file, own) == own
+    assert state_file.problem(file) is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,12 @@
 """Recovery from its first question to its last command, on an engine that is its commands alone."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +31,9 @@ class Engine:
 
     def __init__(self, **deployment: Any) -> None:
         self.deployment = deployment
-        self.locked = False
+        self.locked = ""
         self.refresh_fails = ""
+        self.helm: list[str] = []
         self.commands: list[str] = []
 
     def run(self, *arguments: str, text: str | None = None, **_: Any) -> str:
@@ -37,16 +43,20 @@ class Engine:
                 return json.dumps({"version": 3, "deployment": self.deployment})
             case ("stack", "import"):
                 if self.locked:
-                    raise UserError(LOCKED)
+                    raise UserError(self.locked)
                 assert text is not None
                 self.deployment = json.loads(text)["deployment"]
             case ("cancel", _):
-                self.locked = False
+                self.locked = ""
             case ("preview", _):
                 return json.dumps({"steps": [{"op": "create", "newState": namespace("more")}]})
             case _:
                 if self.refresh_fails:
                     raise UserError(self.refresh_fails)
+                status = self.helm.pop(0) if self.helm else "deployed"
+                for each in self.deployment["resources"]:
+                    if each["type"].endswith(":Release"):
+                        each["outputs"] = {"status": {"status": status}}
         return ""
 
     @property
@@ -120,7 +130,7 @@ def test_a_no_leaves_the_state_as_it_is(killed: Engine, options: dict[str, Any])
 
 def test_what_another_update_wrote_while_recovery_asked_is_kept(killed: Engine) -> None:
     """It held the lock that recovery asked about, and ended before the answer."""
-    killed.locked = True
+    killed.locked = LOCKED
 
     def answered_late(question: str) -> None:
         if "locked" in question:
@@ -129,6 +139,86 @@ def test_what_another_update_wrote_while_recovery_asked_is_kept(killed: Engine) 
     recover.recover("dev", answered_late)
     written = {r["urn"].rpartition("::")[2]: r for r in killed.deployment["resources"]}
     assert "initErrors" not in written["otel"]
+
+
+def lock(name: str, pid: int, host: str = "elsewhere") -> str:
+    return f"{LOCKED}\n  {name}.json: created by {name}@{host} (pid {pid}) at 2026-11-22T08:00:00Z"
+
+
+def test_a_lock_that_is_asked_about_is_removed(killed: Engine) -> None:
+    killed.locked = lock("ada", 1)
+    asked: list[str] = []
+    recover.recover("dev", asked.append)
+    assert ["ada@elsewhere" in question for question in asked] == [True]
+    assert "cancel --yes" in killed.commands
+    assert "otel" in killed.listed
+
+
+def test_another_lock_than_the_one_that_was_asked_about_is_not_removed(killed: Engine) -> None:
+    """The first update ended while the question stood, and another one began."""
+    killed.locked = lock("ada", 1)
+    asked: list[str] = []
+
+    def answered_late(question: str) -> None:
+        asked.append(question)
+        if len(asked) > 1:
+            raise UserError("not confirmed")
+        killed.locked = lock("bob", 2)
+
+    with pytest.raises(UserError, match="not confirmed"):
+        recover.recover("dev", answered_late)
+    assert "bob@elsewhere" in asked[1]
+    assert "cancel --yes" not in killed.commands
+
+
+def test_the_lock_of_an_update_that_runs_here_is_not_removed(killed: Engine) -> None:
+    here = recent(lock("ada", os.getpid(), socket.gethostname()))
+    killed.locked = here
+    with pytest.raises(UserError, match=rf"is running on this machine \(process {os.getpid()}\)"):
+        recover.recover("dev", yes)
+    assert "cancel --yes" not in killed.commands
+
+
+def recent(complaint: str) -> str:
+    """With a lock of this moment: one from before this process began is not its own."""
+    return complaint.replace("2026-11-22T08:00:00Z", datetime.now(UTC).isoformat())
+
+
+def test_recovery_waits_for_a_helm_that_outlived_the_engine(
+    killed: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recover, "_HELM_SECONDS", 0)
+    release = {"name": "tempo", "namespace": "tempo"}
+    entry = resource("kubernetes:helm.sh/v3:Release", "tempo", release, id="tempo/tempo")
+    killed.deployment["resources"].append(entry)
+    killed.helm = ["pending-upgrade", "pending-upgrade", "deployed"]
+    recover.recover("dev", yes)
+    assert killed.commands.count("refresh --yes") == 3
+    monkeypatch.setattr(recover, "READY_TIMEOUT_SECONDS", -1)
+    killed.helm = ["pending-upgrade"]
+    with pytest.raises(UserError, match=r"tempo/tempo is pending-upgrade.* make doctor STACK=dev"):
+        recover.recover("dev", yes)
+
+
+INTERRUPTS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.kill(os.getppid(), signal.SIGINT)
+print("stopped in good order")
+"""
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_an_interrupted_command_is_waited_for(capfd: Any, shown: bool) -> None:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", INTERRUPTS], stdout=subprocess.PIPE, text=True
+        ) as process,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        recover._read(process, None, shown=shown)
+    assert process.returncode == 0
+    assert ("stopped in good order" in capfd.readouterr().out) == shown
 
 
 def test_what_was_written_while_a_plan_was_confirmed_is_kept(killed: Engine) -> None:

@@ -329,6 +329,17 @@ def test_a_traefik_of_some_namespaces_has_no_role_in_others() -> None:
             },
             ["shop", "tempo", "traefik"],
         ),
+        "another's class, as it was said of old": (
+            {
+                "demoApp": {
+                    "ingress": {
+                        "host": "demo.example.com",
+                        "annotations": {"kubernetes.io/ingress.class": "nginx"},
+                    }
+                }
+            },
+            ["shop", "traefik"],
+        ),
         "another's class": (
             {"demoApp": {"ingress": {"host": "demo.example.com", "className": "nginx"}}},
             ["shop", "traefik"],

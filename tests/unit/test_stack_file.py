@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ REFUSED: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "a tab": ("config:\n\ttracing:tempo: {}\n", ("is not YAML, line 2, column 1", "a tab")),
     "an anchor of nobody": ("config: *nobody\n", ("is not YAML, line 1, column 9",)),
     "a tag of somebody else": ("config: !vault hunter2-canary\n", ("is not YAML, line 1",)),
+    "bytes": ("config:\n  tracing:tempo: !!binary aGVsbG8=\n", ("is not YAML, line 2",)),
     "two documents": ("config: {}\n---\nconfig: {}\n", ("is not YAML, line 2",)),
     "a section that stands there twice": (
         f"config:\n  tracing:loki: {{url: {CANARY}}}\n  tracing:tempo: {{}}\n"
@@ -137,3 +139,14 @@ def test_a_secret_that_nobody_can_decrypt_is_named_before_pulumi_fails_on_it(
     assert main(["stack-file", str(file)]) == (0 if whole else 1)
     said = "tracing:grafanaAuth: its secure text is damaged, so that nobody can decrypt it; run: "
     assert (said in capsys.readouterr().err) is not whole
+
+
+def test_a_date_is_text_as_pulumi_hands_it_on(tmp_path: Path) -> None:
+    file = written(tmp_path, "config:\n  tracing:tempo: {blockRetention: 2026-11-22}\n")
+    assert stack_file.read(file) == {"tracing:tempo": {"blockRetention": "2026-11-22"}}
+
+
+def test_what_mends_a_damaged_secret_names_the_stack(tmp_path: Path) -> None:
+    file = written(tmp_path, "config:\n  tracing:grafanaAuth: {secure: cut}\n")
+    with pytest.raises(UserError, match="config set --stack dev --secret tracing:grafanaAuth"):
+        stack_file.run(argparse.Namespace(file=file))

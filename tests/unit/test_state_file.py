@@ -99,7 +99,7 @@ def test_a_state_that_is_gone_with_every_whole_backup_is_made_again(
     said = capsys.readouterr().err
     assert "no whole state is kept" in said
     # There is no stack that could be removed.
-    assert "make it again: pulumi stack init dev, and make recover" in said
+    assert "pulumi stack init dev && make recover STACK=dev ARGS=--adopt" in said
 
 
 def test_a_stack_that_is_not_there_is_no_whole_one(
