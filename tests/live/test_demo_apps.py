@@ -50,7 +50,12 @@ def demo(
         # Beside its own namespace it serves that of the application, as that has an Ingress.
         "traefik": given["tracing:traefik"]
         | {"namespace": f"{NAMES}-traefik", "routeNamespaces": [f"{NAMES}-traefik"]},
-        "demoApp": given["tracing:demoApp"] | {"namespace": f"{NAMES}-demo"},
+        "demoApp": given["tracing:demoApp"]
+        | {
+            "namespace": f"{NAMES}-demo",
+            # By its class, which Traefik can't look up where its chart has it bounded.
+            "ingress": given["tracing:demoApp"]["ingress"] | {"className": "traefik"},
+        },
     }
     with applied(needs, figures, tmp_path_factory.mktemp(STACK), STACK, changes) as demo:
         yield demo
