@@ -7,6 +7,7 @@ import pytest
 from ops import reliability
 from ops.reliability import PAGE, PARTS, RESULTS, Figure, page
 from ops.stack_files import ROOT
+from tests.engine.whole import OPERATIONS
 
 REPORT = """\
 <testsuites><testsuite>
@@ -29,6 +30,23 @@ def test_every_figure_says_what_it_counts_and_how_to_get_it_again(file) -> None:
     for fields in result["figures"]:
         assert all(isinstance(text, str) and text for text in fields.values())
         assert "|" not in "".join(Figure(**fields).__dict__.values())
+
+
+COUNTED = {
+    ("kills", "kills mended by two documented commands"): 2 * sum(OPERATIONS.values()),
+    (
+        "provider-faults",
+        "failed operations named, and converged by the same command",
+    ): 7 * OPERATIONS["up"],
+}
+
+
+@pytest.mark.parametrize(("part", "name"), COUNTED)
+def test_what_was_measured_is_all_that_there_is_now(part: str, name: str) -> None:
+    """After an operation more the figures are to be measured again."""
+    result = json.loads((RESULTS / f"{part}.json").read_text(encoding="utf-8"))
+    [figure] = [each["figure"] for each in result["figures"] if each["name"] == name]
+    assert figure == f"{COUNTED[part, name]} of {COUNTED[part, name]}"
 
 
 @pytest.mark.parametrize("name", PARTS)
