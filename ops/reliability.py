@@ -88,8 +88,9 @@ PARTS: Final[Mapping[str, Part]] = {
         about=(
             "The engine is killed (SIGKILL) before or after each operation on a resource of the "
             "dev stack in the sandbox: of the first update, of one that replaces the store's key, "
-            "of one that replaces MinIO's server and Tempo's release, and of a destroy. Then the commands of the guide are run, two of them; afterwards all "
-            "that exists is in the state, once, the keys are valid, and the next preview is empty."
+            "of one that replaces MinIO's server and Tempo's release, and of a destroy. Then the "
+            "commands of the guide are run, two of them; afterwards all that exists is in the "
+            "state, once, the keys are valid, and the next preview is empty."
         ),
         tests=("tests/engine/test_kills.py",),
         counted={
