@@ -197,7 +197,7 @@ def test_filters_by_name_component_operation_and_label(opened: Chrome) -> None:
     assert names(opened) == {"namespace-otel", "namespace-tempo", "namespace-traefik"}
     one(opened, "#operations [data-name='create']").click()
     assert names(opened) == {"namespace-traefik"}
-    assert one(opened, "#matching").text == "1 of 28 resources"
+    assert one(opened, "#matching").text == "1 of 29 resources"
     one(opened, "#component option[value='*']").click()
     one(opened, "#operations [data-name='create']").click()
     one(opened, "#labels [data-name='changes retention']").click()
