@@ -7,6 +7,7 @@ from typing import Any, Final
 import pulumi
 from pulumi import Input, ResourceOptions
 
+from config.external_secrets import ExternalSecretConfig, RemoteKeyConfig
 from config.tempo import (
     Distributed2Config,
     Distributed3Config,
@@ -174,36 +175,26 @@ class Tempo(pulumi.ComponentResource):
 
     def _brought(self, name: str, args: TempoArgs) -> list[pulumi.Resource]:
         """The Secrets that come from a store of secrets."""
-        child = ResourceOptions(parent=self)
-        found: list[pulumi.Resource] = []
+        found: list[tuple[str, ExternalSecretConfig, str, dict[str, RemoteKeyConfig]]] = []
         sasl = args.settings.kafka.sasl if isinstance(args.settings, Distributed3Config) else None
-        if sasl is not None and sasl.external_secret is not None:
-            found.append(
-                external_secret(
-                    f"{name}-kafka-login",
-                    sasl.external_secret,
-                    secret_name=sasl.secret_name,
-                    namespace=args.namespace,
-                    keys={
-                        sasl.username_key: sasl.external_secret.username,
-                        sasl.password_key: sasl.external_secret.password,
-                    },
-                    opts=child,
-                )
+        if sasl is not None and (login := sasl.external_secret) is not None:
+            keys = {sasl.username_key: login.username, sasl.password_key: login.password}
+            found.append(("kafka-login", login, sasl.secret_name, keys))
+        basic = args.tenancy.authentication if args.tenancy else None
+        if isinstance(basic, BasicAuthConfig) and (users := basic.external_secret) is not None:
+            keys = {HTPASSWD_KEY: users.htpasswd}
+            found.append(("gateway-users", users, basic.secret_name, keys))
+        return [
+            external_secret(
+                f"{name}-{suffix}",
+                settings,
+                secret_name=secret_name,
+                namespace=args.namespace,
+                keys=keys,
+                opts=ResourceOptions(parent=self),
             )
-        users = args.tenancy.authentication if args.tenancy else None
-        if isinstance(users, BasicAuthConfig) and users.external_secret is not None:
-            found.append(
-                external_secret(
-                    f"{name}-gateway-users",
-                    users.external_secret,
-                    secret_name=users.secret_name,
-                    namespace=args.namespace,
-                    keys={HTPASSWD_KEY: users.external_secret.htpasswd},
-                    opts=child,
-                )
-            )
-        return found
+            for suffix, settings, secret_name, keys in found
+        ]
 
     def _tls(self, name: str, args: TempoArgs) -> TempoTls | None:
         """The certificate for every name that Tempo is called by, and its authority."""

@@ -10,7 +10,7 @@ import pytest
 
 from config.object_store import ExternalMinioConfig, MinioConfig
 from ops import UserError, state_file
-from ops.recover import adopted, physical_id, settled, with_former_users, without
+from ops.deployment import adopted, physical_id, settled, with_former_users, without
 from ops.stack_files import STACK_FILES, recorded
 
 CLUSTER = "urn:pulumi:dev::tracing::pulumi:providers:kubernetes::cluster"

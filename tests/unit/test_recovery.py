@@ -196,8 +196,12 @@ def test_recovery_waits_for_a_helm_that_outlived_the_engine(
     assert killed.commands.count("refresh --yes") == 3
     monkeypatch.setattr(recover, "READY_TIMEOUT_SECONDS", -1)
     killed.helm = ["pending-upgrade"]
-    with pytest.raises(UserError, match=r"tempo/tempo is pending-upgrade.* make doctor STACK=dev"):
+    with pytest.raises(
+        UserError, match=r"tempo/tempo is pending-upgrade.* make doctor STACK=dev"
+    ) as said:
         recover.recover("dev", yes)
+    # The state is in order: another recovery would find nothing else.
+    assert "once more" not in str(said.value)
 
 
 INTERRUPTS = """
