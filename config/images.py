@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from .object_store import MinioConfig
 from .platform import ImageKey
@@ -25,9 +24,6 @@ class ImageState:
         return self.named is not None and "@sha256:" in self.named
 
 
-_CHARTS_OWN: Final = ImageState(named=None, nameable=False)
-
-
 def image_states(stack: StackConfig) -> Mapping[ImageKey, ImageState]:
     """Every image that this stack runs; of the demo applications, which prod refuses, none."""
     images: dict[ImageKey, ImageState] = {"tempo.image": ImageState(named=stack.tempo.image)}
@@ -45,7 +41,8 @@ def image_states(stack: StackConfig) -> Mapping[ImageKey, ImageState]:
     if stack.vulture is not None:
         images["vulture.image"] = ImageState(named=stack.vulture.image)
     if stack.kafka is not None:
-        images["kafka"] = _CHARTS_OWN
+        images["kafka.image"] = ImageState(named=stack.kafka.image)
+        images["kafka.operatorImage"] = ImageState(named=stack.kafka.operator_image)
     if stack.harness is not None and stack.harness.install == "release":
-        images["harness"] = _CHARTS_OWN
+        images["harness"] = ImageState(named=None, nameable=False)
     return images

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from .base import Section
-from .kinds import DnsLabel, Duration, NonEmpty, Replicas, Size
+from .kinds import DnsLabel, Duration, Image, NonEmpty, Replicas, Size, TaggedImage
 from .platform import ComputeResources
 from .scope import PerEnvironment, Promoted
 
@@ -51,6 +51,12 @@ class KafkaClusterConfig(Section):
     1.0 or later is there already and watches the namespace."""
     version: Promoted[Literal["4.3.1", "4.3.0", "4.2.1", "4.2.0"]] = "4.3.1"
     """Version of Kafka: those that Strimzi 1.2 runs."""
+    image: Promoted[Image | None] = None
+    """Image of Kafka as Strimzi builds it, pinned by tag or digest; the operator's own choice for
+    this version of Kafka if not given."""
+    operator_image: Promoted[TaggedImage | None] = None
+    """Image of Strimzi's operators, with a tag; with `operator: existing` of those beside the
+    brokers only. The choice of the chart, or of the operator that is there, if not given."""
     brokers: KafkaBrokersConfig = KafkaBrokersConfig()
     controllers: PerEnvironment[KafkaControllersConfig | None] = None
     """Nodes of their own for the metadata; if not given, the brokers keep it as well."""

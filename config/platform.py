@@ -18,7 +18,8 @@ ImageKey = Literal[
     "collector.image",
     "traefik.image",
     "vulture.image",
-    "kafka",
+    "kafka.image",
+    "kafka.operatorImage",
     "harness",
 ]
 """The images of a stack, by the keys that name them; those that only a chart names by section."""
@@ -37,9 +38,9 @@ class KubernetesConfig(Section):
     existing_namespaces: PerEnvironment[tuple[DnsLabel, ...]] = ()
     """Namespaces that are there already and not this stack's to create or delete."""
     pod_security: PerEnvironment[dict[DnsLabel, PodSecurityLevel]] = Field(default_factory=dict)
-    """What pods may do at most, by namespace of this stack's own, where that is more than its
-    components need: such as otel: privileged, for a collector to which Linkerd's proxy is added
-    without Linkerd's CNI plug-in."""
+    """What pods may do at most, by namespace of this stack's own, where that is more than
+    `restricted`, such as otel: privileged. Outside `dev` also where a component needs it, which is
+    refused otherwise; in `dev` that is added."""
 
 
 class ChartsConfig(Section):

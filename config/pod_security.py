@@ -21,27 +21,26 @@ class PodSecurityException:
     level: PodSecurityLevel
     """The strictest one that they satisfy."""
     reason: str
+    instead: str = ""
+    """What else the stack can write, so that they satisfy it."""
 
 
 def exceptions(stack: StackConfig) -> list[PodSecurityException]:
     """All that a stack has."""
     found = []
-    if stack.collector is not None and stack.collector.mode != "deployment":
+    collector = stack.collector
+    if (
+        collector is not None
+        and collector.mode != "deployment"
+        and collector.queue.volume == "hostPath"
+    ):
         found.append(
             PodSecurityException(
-                namespace=stack.collector.namespace,
+                namespace=collector.namespace,
                 level="privileged",
                 reason="the collector on each node keeps its queue on the node's disk (hostPath), "
                 "in a directory of root's",
-            )
-        )
-    if stack.kafka is not None and stack.kafka.operator == "existing":
-        found.append(
-            PodSecurityException(
-                namespace=stack.kafka.namespace,
-                level="baseline",
-                reason="an operator that is not the stack's makes pods as it was told, by default "
-                "without what the strictest level asks for",
+                instead="tracing:collector.queue.volume: emptyDir, which is lost with its pod",
             )
         )
     if stack.harness is not None and stack.harness.install == "release":

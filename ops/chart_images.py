@@ -68,7 +68,9 @@ CHART_IMAGES: Final[Mapping[str, tuple[ChartImage, ...]]] = {
     ),
     "opentelemetry-collector-0.170.0": (ChartImage(reference=None, told="image"),),
     "traefik-41.3.0": (ChartImage(reference="docker.io/traefik:v3.7.11", told="image"),),
-    "strimzi-kafka-operator-1.2.0": (ChartImage(reference="quay.io/strimzi/operator:1.2.0"),),
+    "strimzi-kafka-operator-1.2.0": (
+        ChartImage(reference="quay.io/strimzi/operator:1.2.0", told="image"),
+    ),
 }
 """What each pinned chart runs, with the values that this program gives it."""
 

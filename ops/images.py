@@ -136,10 +136,17 @@ def _of_resource(resource: Registration, run: Recorded) -> tuple[set[str], str]:
             )
         return known, ""
     if resource.type.endswith(":Kafka") and resource.type.startswith("kubernetes:kafka.strimzi."):
-        operators = [r for r in run.resources if r.name.endswith("operator-release")]
-        if not operators:
-            return set(), "kubectl get pods --all-namespaces --selector strimzi.io/cluster -o yaml"
-        return {STRIMZI_KAFKA.format(version=resource.inputs["spec"]["kafka"]["version"])}, ""
+        spec = resource.inputs["spec"]
+        named = {spec["kafka"].get("image"), spec["entityOperator"]["topicOperator"].get("image")}
+        known = {image for image in named if image is not None}
+        if any(each.name.endswith("operator-release") for each in run.resources):
+            # The other one is of the operator's own image, which its release is listed with.
+            if "image" not in spec["kafka"]:
+                known.add(STRIMZI_KAFKA.format(version=spec["kafka"]["version"]))
+        elif None in named:
+            how = "kubectl get pods --all-namespaces --selector strimzi.io/cluster -o yaml"
+            return known, how
+        return known, ""
     return set(_of_pods(resource.inputs)), ""
 
 

@@ -38,6 +38,8 @@ _OF_CHARTS: Final[dict[ImageKey, str]] = {
     "tempo.gateway.image": "nginx-unprivileged",
     "tempo.memcachedImage": "memcached",
     "traefik.image": "traefik",
+    "kafka.image": "kafka",
+    "kafka.operatorImage": "operator",
 }
 """Last part of the repositories that charts choose where the stack names none."""
 
@@ -48,7 +50,7 @@ class Unpinned:
 
     key: ImageKey
     repository: str
-    """With its registry; empty where nothing but a chart can name the image."""
+    """With its registry; empty where nothing here knows the image."""
     tag: str
 
 
@@ -59,14 +61,13 @@ def unpinned(stack: str, file: Path) -> Iterator[Unpinned]:
     for key, image in image_states(state).items():
         if image.by_digest:
             continue
-        if not image.nameable:
-            yield Unpinned(key=key, repository="", tag="")
-        elif image.named is not None:
+        if image.named is not None:
             parts = split_image(qualified(image.named))
             yield Unpinned(key=key, repository=parts["repository"], tag=parts["tag"])
-        else:
-            of_chart = listed[_OF_CHARTS[key]]
+        elif (of_chart := listed.get(_OF_CHARTS.get(key, ""))) is not None:
             yield Unpinned(key=key, repository=of_chart.name, tag=of_chart.tag)
+        else:
+            yield Unpinned(key=key, repository="", tag="")
 
 
 def digest_of(repository: str, tag: str) -> str:
@@ -115,7 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
     failed = False
     for image in unpinned(stack, arguments.stack_file or file_of(stack)):
         if not image.repository:
-            print(f"# {image.key}: its chart names the image; see {PREFIX}allowTags", flush=True)
+            find = f"python -m ops images --stack {stack} says how to find it out"
+            print(f"# {image.key}: the image is not known here; {find}", flush=True)
             continue
         tagged = f"{image.repository}:{image.tag}"
         try:

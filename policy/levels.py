@@ -18,7 +18,7 @@ LEVELS: Final[dict[str, dict[Environment, Level]]] = {
     "requests-and-limits": {"dev": _OFF, "staging": _ADVISORY, "prod": _MANDATORY},
     "no-wildcard-access": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},
     "restricted-pods": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},
-    # Advisory because the agents' queue needs a namespace that lets them (config/pod_security.py).
+    # Advisory because what may be more is said in the stack file: `tracing:kubernetes.podSecurity`.
     "pod-security-labels": {"dev": _OFF, "staging": _ADVISORY, "prod": _ADVISORY},
     "consistent-retention": {"dev": _MANDATORY, "staging": _MANDATORY, "prod": _MANDATORY},
     "default-deny": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},

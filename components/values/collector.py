@@ -158,10 +158,16 @@ def tier_labels(release_name: str) -> dict[str, str]:
 def _volumes(settings: CollectorConfig, tier: Tier, tls: CollectorTls) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = []
     mounts: list[dict[str, Any]] = [{"name": "queue", "mountPath": STORAGE_PATH}]
-    values: dict[str, Any] = {}
-    if tier.workload == "daemonset":
+    values: dict[str, Any] = {
+        "podSecurityContext": {**pod_security_context(USER), "fsGroup": USER},
+        "securityContext": CONTAINER,
+    }
+    room = settings.queue.volume_size or size(tier.volume_bytes)
+    if tier.workload == "daemonset" and settings.queue.volume == "emptyDir":
+        volumes.append({"name": "queue", "emptyDir": {"sizeLimit": room}})
+    elif tier.workload == "daemonset":
         # On the node's own disk, where the next pod of the node finds it. A claim for each node
-        # can't be had; what lives as long as the pod would be lost by an update.
+        # can't be had; an update would lose what lives as long as the pod.
         path = f"/var/lib/otelcol/{settings.namespace}-{tier.release_name}"
         volumes.append({"name": "queue", "hostPath": {"path": path, "type": "DirectoryOrCreate"}})
         # The directory is root's; nothing else that root may do is left.
@@ -174,17 +180,11 @@ def _volumes(settings: CollectorConfig, tier: Tier, tls: CollectorTls) -> dict[s
                     "metadata": {"name": "queue"},
                     "spec": {
                         "accessModes": ["ReadWriteOnce"],
-                        "resources": {
-                            "requests": {
-                                "storage": settings.queue.volume_size or size(tier.volume_bytes)
-                            }
-                        },
+                        "resources": {"requests": {"storage": room}},
                     },
                 }
             ]
         }
-        values["podSecurityContext"] = {**pod_security_context(USER), "fsGroup": USER}
-        values["securityContext"] = CONTAINER
     for name, (secret, path) in tls_secrets(settings, tier, tls).items():
         volumes.append({"name": name, "secret": {"secretName": secret}})
         mounts.append({"name": name, "mountPath": path, "readOnly": True})

@@ -6,11 +6,12 @@ from pulumi import Input
 
 from config.capacity import KAFKA_COPIES
 from config.kafka import KafkaBrokersConfig, KafkaClusterConfig, KafkaControllersConfig
-from config.kinds import duration_seconds
+from config.kinds import duration_seconds, registry_image
 from config.platform import ComputeResources
 
 from .annotations import VERSION_ANNOTATION
 from .resources import compute_resources
+from .security import RESTRICTED_CONTAINER
 
 USER: Final = "tempo"
 """Who Tempo is for Kafka: the name of the KafkaUser, to which Kafka's rules are bound."""
@@ -37,14 +38,19 @@ def copies(settings: KafkaClusterConfig) -> int:
 
 def operator_values(settings: KafkaClusterConfig) -> dict[str, Any]:
     """Values of the Helm release of Strimzi's operator."""
+    image = None if settings.operator_image is None else _chart_image(settings.operator_image)
     return {
-        # Every container that the operator makes, and not only its own, as the strictest of
-        # Kubernetes' pod security standards asks.
-        "extraEnvs": [{"name": "STRIMZI_POD_SECURITY_PROVIDER_CLASS", "value": "restricted"}],
         # With more than this namespace to watch it would need rights in all of them.
         "watchAnyNamespace": False,
         "resources": compute_resources(OPERATOR_RESOURCES),
+        # The init container is the one whose image the Kafka does not name.
+        **({} if image is None else {"image": image, "kafkaInit": {"image": image}}),
     }
+
+
+def _chart_image(image: str) -> dict[str, str]:
+    # The chart puts a name of its own after the repository, unless it is told none.
+    return {**registry_image(image), "name": ""}
 
 
 def kafka_spec(
@@ -81,18 +87,35 @@ def kafka_spec(
                 "topologySpreadConstraints": _spread(settings),
             },
             "kafkaContainer": {
+                # Here, and not by the operator's environment: one that is not the stack's makes
+                # the same pods.
+                "securityContext": RESTRICTED_CONTAINER,
                 "env": [
                     {
                         "name": _PASSWORD_VARIABLE,
                         "valueFrom": {"secretKeyRef": {"name": secret_name, "key": "password"}},
                     }
-                ]
+                ],
             },
         },
     }
     if settings.rack is not None:
         kafka["rack"] = {"topologyKey": settings.rack}
-    return {"kafka": kafka, "entityOperator": {"topicOperator": {}, "userOperator": {}}}
+        # It asks for the rack of its node.
+        kafka["template"]["initContainer"] = {"securityContext": RESTRICTED_CONTAINER}
+    if settings.image is not None:
+        kafka["image"] = settings.image
+    return {"kafka": kafka, "entityOperator": _entity_operator(settings)}
+
+
+def _entity_operator(settings: KafkaClusterConfig) -> dict[str, Any]:
+    image = {} if settings.operator_image is None else {"image": settings.operator_image}
+    container = {"securityContext": RESTRICTED_CONTAINER}
+    return {
+        "topicOperator": image,
+        "userOperator": image,
+        "template": {"topicOperatorContainer": container, "userOperatorContainer": container},
+    }
 
 
 def _listener(clients: Input[str]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ CONTAINER: Final[dict[str, Any]] = {
 }
 """A container's `securityContext`; who its user is stands beside, or in the pod's."""
 
+RESTRICTED_CONTAINER: Final[dict[str, Any]] = {"runAsNonRoot": True, **SECCOMP, **CONTAINER}
+"""A container's whole `securityContext`, where the pod's is made by others."""
+
 
 def pod_security_context(user: int) -> dict[str, Any]:
     """A pod's `securityContext` for a user, and the group of the same number."""

@@ -51,7 +51,7 @@ def _the_volume_holds_the_budget(stack: StackConfig, _: Environment) -> Iterator
 
 
 @rule("collector")
-def _numbers_of_pods_have_an_effect(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+def _what_is_said_of_pods_has_an_effect(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     collector = stack.collector
     if collector is None:
         return
@@ -63,11 +63,17 @@ def _numbers_of_pods_have_an_effect(stack: StackConfig, _: Environment) -> Itera
                 f"has no effect with mode {collector.mode}, which has one pod on each node; remove "
                 f"it{instead}",
             )
-    elif collector.queue.nodes is not None:
-        yield Finding(
-            f"{KEY}.queue.nodes",
-            "has no effect with mode deployment, whose pods are counted by replicas; remove it",
-        )
+    else:
+        if collector.queue.nodes is not None:
+            yield Finding(
+                f"{KEY}.queue.nodes",
+                "has no effect with mode deployment, whose pods are counted by replicas; remove it",
+            )
+        if "volume" in collector.queue.model_fields_set:
+            yield Finding(
+                f"{KEY}.queue.volume",
+                "has no effect with mode deployment, whose pods have a claim each; remove it",
+            )
     if "gateway" in collector.model_fields_set and gateway_tier(collector) is None:
         yield Finding(
             f"{KEY}.gateway",

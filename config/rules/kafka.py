@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..errors import Finding, shown
-from ..kinds import duration_seconds
+from ..kinds import duration_seconds, split_image
 from ..platform import Environment
 from ..stack import StackConfig
 from ..tempo import Distributed3Config
@@ -14,6 +14,8 @@ from .registry import rule
 LEAST_RETENTION_SECONDS: Final = 40 * 60
 """A live-store that restarts reads this much again (Tempo's documentation, "Configure a
 Kafka-compatible backend")."""
+
+_TAG_OF_STRIMZI: Final = re.compile(r"-kafka-(?P<version>\d+(?:\.\d+)+)$")
 
 
 @rule("kafka", "tempo")
@@ -91,6 +93,21 @@ def _the_nodes_can_agree(stack: StackConfig, _: Environment) -> Iterator[Finding
             "tracing:kafka.brokers.replicas",
             f"{stack.kafka.brokers.replicas} nodes would vote on the cluster's metadata; write 1, "
             "3 or 5, or give that to nodes of their own: tracing:kafka.controllers: {}",
+        )
+
+
+@rule("kafka")
+def _the_image_is_of_the_version(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    if stack.kafka is None or stack.kafka.image is None:
+        return
+    # Strimzi's tags end so. Its operator goes by the version: it would configure, and upgrade the
+    # data of, another Kafka than the one that runs.
+    of = _TAG_OF_STRIMZI.search(split_image(stack.kafka.image).get("tag", ""))
+    if of is not None and of["version"] != stack.kafka.version:
+        yield Finding(
+            "tracing:kafka.image",
+            f"{shown(stack.kafka.image)} is of Kafka {of['version']}, and tracing:kafka.version is "
+            f"{stack.kafka.version}; write the image of that version, or remove it",
         )
 
 

@@ -58,6 +58,24 @@ def _pod_security_is_of_namespaces_of_ones_own(
             )
 
 
+@rule("kubernetes", "environment", *NAMESPACED)
+def _a_namespace_that_may_more_is_named(
+    stack: StackConfig, environment: Environment
+) -> Iterator[Finding]:
+    if environment == "dev":
+        return
+    for each in exceptions(stack):
+        named = {*stack.kubernetes.pod_security, *stack.kubernetes.existing_namespaces}
+        if each.namespace not in named:
+            instead = f", or {each.instead}" if each.instead else ""
+            yield Finding(
+                f"tracing:kubernetes.podSecurity.{each.namespace}",
+                f"is missing, and a namespace of a {environment} stack is {shown('restricted')} "
+                f"unless it says otherwise, which is too strict here: {each.reason}; write "
+                f"{each.namespace}: {each.level}{instead}",
+            )
+
+
 @rule(*NAMESPACED)
 def _system_namespaces_are_not_ours(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     for key, name in namespaces_of(stack).items():

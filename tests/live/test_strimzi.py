@@ -22,6 +22,7 @@ from tests.live.platform import (
 )
 from tests.live.traces import SENDERS
 from tests.live.waiting import until
+from tests.restricted import denied, writable
 
 STACK = "strimzi"
 NAMES = f"tracing-live-{secrets.token_hex(4)}"
@@ -64,6 +65,22 @@ def test_it_goes_up_as_the_sandbox_says(example: Platform) -> None:
     assert operations(example.previewed) == operations(example.foretold)
     assert operations(example.applied) == operations(example.previewed)
     until("every pod is ready", PODS_SECONDS, example.pods_are_ready)
+
+
+def test_no_pod_may_more_than_the_strictest_level_or_writes_to_its_own_image(
+    example: Platform,
+) -> None:
+    # Those that the operator made as well, which no chart renders.
+    pods = [
+        pod
+        for namespace in example.namespaces
+        for pod in example.cluster.objects("pods", f"--namespace={namespace}")
+    ]
+    parts = {pod["metadata"]["labels"].get("strimzi.io/component-type") for pod in pods}
+    assert {"kafka", "entity-operator"} <= parts
+    for pod in pods:
+        assert denied(pod["spec"]) == [], pod["metadata"]["name"]
+        assert writable(pod["spec"]) == [], pod["metadata"]["name"]
 
 
 def test_a_preview_and_a_refresh_find_nothing_to_change(example: Platform) -> None:

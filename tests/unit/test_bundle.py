@@ -208,7 +208,11 @@ def test_images_that_are_not_known_are_said_with_the_way_to_find_them(
     listed = made["tracing-bundle/images.txt"].decode().splitlines()
     assert "docker.io/grafana/tempo:2.10.7" in listed
 
-    stacks.write(prod=stacks.text("prod") + "  tracing:harness: {install: release}\n")
+    cluster = "{context: prod, podSecurity: {harness: privileged}}"
+    stacks.write(
+        prod=stacks.text("prod").replace("{context: prod}", cluster)
+        + "  tracing:harness: {install: release}\n"
+    )
     assert packed(tmp_path / "out", site, "--incomplete") == 0
     said = "harness-release: helm template harness --repo"
     assert f"without the images of {said}" in capsys.readouterr().out

@@ -207,6 +207,21 @@ def test_a_deployment_keeps_its_queue_on_a_claim_and_a_daemonset_on_its_node() -
         assert mount["mountPath"] == collector_storage(values["alternateConfig"])["directory"]
 
 
+def test_a_daemonset_may_keep_its_queue_with_its_pod_and_needs_no_root_then() -> None:
+    settings: dict[str, Any] = {"mode": "daemonset", "queue": {"volume": "emptyDir"}}
+    [values] = tiers_of(settings).values()
+    assert values["extraVolumes"] == [{"name": "queue", "emptyDir": {"sizeLimit": "2Gi"}}]
+    assert values["podSecurityContext"]["runAsNonRoot"] is True
+    assert values["podSecurityContext"]["fsGroup"] == values["podSecurityContext"]["runAsUser"]
+    assert "runAsUser" not in values["securityContext"]
+    settings["queue"]["volumeSize"] = "5Gi"
+    [values] = tiers_of(settings).values()
+    [volume] = values["extraVolumes"]
+    assert volume["emptyDir"]["sizeLimit"] == "5Gi"
+    file = collector_storage(values["alternateConfig"])["max_size"]
+    assert file < 5 * 2**30, "a pod that fills its volume is evicted"
+
+
 def test_the_queue_holds_what_tempo_is_sized_for() -> None:
     sized = {"ingestMBps": 12, "retention": "48h"}
     [values] = tiers_of({"replicas": 4}, tempo={"capacity": sized}).values()

@@ -513,7 +513,10 @@ def test_the_questions_are_reviews_of_oneself() -> None:
 
 
 def test_pods_that_a_namespace_refuses_are_found(kubectl: ScriptedKubectl) -> None:
-    agents = stack(collector={"mode": "daemonset"})
+    agents = stack(
+        collector={"mode": "daemonset"},
+        kubernetes={"context": "staging", "podSecurity": {"otel": "privileged"}},
+    )
     found: list[Finding] = []
     for level, refused in {"privileged": False, "baseline": True, "restricted": True}.items():
         kubectl.answers({"get namespaces": items(named("otel", labels={LABEL: level}))})

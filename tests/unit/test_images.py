@@ -107,6 +107,31 @@ def test_an_image_of_a_chart_that_the_stack_file_names_is_listed_in_its_place(
     assert names == [mine.format("tempo")]
 
 
+TEMPO_3 = {"profile": "distributed-3", "acknowledgeNoDowngrade": True}
+
+
+def test_kafkas_images_are_those_of_the_stack_file_or_of_the_operator(tmp_path: Path) -> None:
+    def listed(kafka: dict[str, Any]) -> tuple[set[str], set[str]]:
+        settings = {"tracing:tempo": TEMPO_3, "tracing:kafka": kafka | {"brokers": {"replicas": 1}}}
+        found = images("dev", stack_file(tmp_path, yaml.safe_dump({"config": settings})))
+        of_kafka = {i.reference for i in found.listed if i.used_by[0].startswith("kafka")}
+        return of_kafka, {*found.unlisted}
+
+    mine = "registry.example.com/{}:1.0@" + DIGEST
+    image, operator = mine.format("kafka"), mine.format("operator")
+    both = {"image": image, "operatorImage": operator}
+    by_chart = "quay.io/strimzi/operator:1.2.0"
+    by_version = "quay.io/strimzi/kafka:1.2.0-kafka-4.3.1"
+    existing = {"operator": "existing"}
+    assert listed({}) == ({by_chart, by_version}, set())
+    assert listed({"image": image}) == ({image, by_chart}, set())
+    assert listed({"operatorImage": operator}) == ({operator, by_version}, set())
+    assert listed(both) == ({image, operator}, set())
+    assert listed(existing) == (set(), {"kafka-cluster"})
+    assert listed(existing | {"image": image}) == ({image}, {"kafka-cluster"})
+    assert listed(existing | both) == ({image, operator}, set())
+
+
 def pod(*containers: dict[str, Any]) -> dict[str, Any]:
     return {"spec": {"template": {"spec": {"containers": list(containers)}}}}
 

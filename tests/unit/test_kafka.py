@@ -6,6 +6,7 @@ import pytest
 
 import config
 from ops.registrations import Recorded, record
+from tests.restricted import denied, writable
 from tests.unit.test_config import refusal
 
 TEMPO: dict[str, Any] = {"profile": "distributed-3", "acknowledgeNoDowngrade": True}
@@ -224,6 +225,46 @@ def test_an_operator_that_is_there_already_is_not_installed_again() -> None:
     run = run_of({"operator": "existing"})
     assert "kafka-operator" not in run.helm_values()
     assert spec(run, "cluster")["kafka"]["version"] == "4.3.1"
+
+
+@pytest.mark.parametrize("operator", ["release", "existing"])
+def test_the_pods_that_an_operator_makes_satisfy_the_strictest_level(operator: str) -> None:
+    cluster = spec(run_of({"operator": operator, "rack": "zone"}), "cluster")
+    made = {
+        "kafka": cluster["kafka"]["template"],
+        "entity-operator": cluster["entityOperator"]["template"],
+    }
+    # The containers of Strimzi 1.2's pods, by the names that its templates have for them.
+    expected = {
+        "kafka": {"kafkaContainer", "initContainer"},
+        "entity-operator": {"topicOperatorContainer", "userOperatorContainer"},
+    }
+    for pod, names in expected.items():
+        containers = [{"name": name, **made[pod][name]} for name in sorted(names)]
+        assert denied({"containers": containers}) == []
+        assert writable({"containers": containers}) == []
+        assert "securityContext" not in made[pod].get("pod", {}), "the group of volumes is its own"
+
+
+def test_images_are_told_to_everybody_who_starts_one() -> None:
+    image = "registry.example.com/strimzi/{}:1.2.0" + "@sha256:" + "0" * 64
+    named = {"image": image.format("kafka"), "operatorImage": image.format("operator")}
+    run = run_of(named)
+    for cluster in (
+        spec(run, "cluster"),
+        spec(run_of({"operator": "existing", **named}), "cluster"),
+    ):
+        assert cluster["kafka"]["image"] == named["image"]
+        for operator in ("topicOperator", "userOperator"):
+            assert cluster["entityOperator"][operator] == {"image": named["operatorImage"]}
+    values = run.one("kafka-operator-release").inputs["values"]
+    assert values["image"] == values["kafkaInit"]["image"]
+    assert values["image"] == {
+        "registry": "registry.example.com",
+        "repository": "strimzi/operator",
+        "name": "",
+        "tag": f"1.2.0@sha256:{'0' * 64}",
+    }
 
 
 def test_what_holds_spans_is_protected_unless_the_stack_says_otherwise() -> None:

@@ -140,6 +140,19 @@ def test_every_image_of_a_stack_is_found_by_the_key_that_names_it(stacks: Stacks
     }
 
 
+def test_kafkas_images_are_found_as_well_unless_somebody_elses_operator_chooses_them(
+    stacks: Stacks, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "config:\n  tracing:tempo: {profile: distributed-3, acknowledgeNoDowngrade: true}\n"
+    stacks.write(dev=text + "  tracing:kafka: {}\n")
+    found = {i.key: (i.repository, i.tag) for i in unpinned("dev", stacks.file("dev"))}
+    assert found["kafka.image"] == ("quay.io/strimzi/kafka", "1.2.0-kafka-4.3.1")
+    assert found["kafka.operatorImage"] == ("quay.io/strimzi/operator", "1.2.0")
+    stacks.write(dev=text + "  tracing:kafka: {operator: existing}\n")
+    found = {i.key: (i.repository, i.tag) for i in unpinned("dev", stacks.file("dev"))}
+    assert found["kafka.image"] == found["kafka.operatorImage"] == ("", "")
+
+
 def test_what_is_printed_names_the_image_in_the_stack_file(
     registry: Registry,
     stacks: Stacks,

@@ -78,6 +78,10 @@ EXCEPTIONS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"tracing:collector": {"mode": "daemonset"}},
         {"otel": "privileged"},
     ),
+    "a collector on each node whose queue goes with its pod": (
+        {"tracing:collector": {"mode": "daemonset", "queue": {"volume": "emptyDir"}}},
+        {},
+    ),
     "beside Tempo": (
         {"tracing:collector": {"mode": "agent-gateway", "namespace": "tempo"}},
         {"tempo": "privileged"},
@@ -92,7 +96,7 @@ EXCEPTIONS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
             "tracing:tempo": {"profile": "distributed-3", "acknowledgeNoDowngrade": True},
             "tracing:kafka": {"operator": "existing"},
         },
-        {"kafka": "baseline"},
+        {},
     ),
     "Strimzi": (
         {
@@ -148,6 +152,29 @@ def test_a_level_that_can_not_be_is_refused(case: str) -> None:
     [finding] = refused.value.findings
     assert finding.path == f"tracing:kubernetes.podSecurity.{key}"
     assert remedy in finding.message
+
+
+NEEDS_MORE: dict[str, dict[str, Any]] = {
+    "otel": {"tracing:collector": {"mode": "agent-gateway"}},
+    "harness": {"tracing:harness": {"install": "release"}},
+    "emojivoto": {"tracing:demoApp": {"linkerd": True}},
+}
+
+
+@pytest.mark.parametrize("namespace", NEEDS_MORE)
+def test_outside_dev_a_namespace_that_may_more_is_written_in_the_stack(namespace: str) -> None:
+    raw = NEEDS_MORE[namespace] | {
+        "tracing:kubernetes": {"context": "staging"},
+        "tracing:allowInsecure": {"all": "a test"},
+    }
+    with pytest.raises(config.ConfigError) as refused:
+        config.parse(raw, stack="staging", secret_keys=set())
+    [finding] = refused.value.findings
+    assert finding.path == f"tracing:kubernetes.podSecurity.{namespace}"
+    assert f"write {namespace}: privileged" in finding.message
+    for own in ({"podSecurity": {namespace: "privileged"}}, {"existingNamespaces": [namespace]}):
+        raw["tracing:kubernetes"] = {"context": "staging", **own}
+        config.parse(raw, stack="staging", secret_keys=set())
 
 
 def test_a_namespace_of_others_gets_no_labels() -> None:
