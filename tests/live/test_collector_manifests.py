@@ -20,6 +20,7 @@ MODES: dict[str, dict[str, Any]] = {
     "deployment": {"replicas": 2, "receivers": RECEIVERS, "resourceAttributes": {"team": "a b"}},
     "autoscaled": {"autoscaling": {"maxReplicas": 4}, "tls": {"secretName": "otel-tls"}},
     "daemonset": {"mode": "daemonset", "receivers": RECEIVERS},
+    "daemonset without root": {"mode": "daemonset", "queue": {"volume": "emptyDir"}},
     "agent-gateway": {"mode": "agent-gateway"},
     "tail": {"replicas": 3, "sampling": TAIL},
 }

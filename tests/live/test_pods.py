@@ -37,6 +37,7 @@ CASES: dict[str, dict[str, Any]] = {
             **GENERATOR,
         },
         "tracing:kafka": {},
+        "tracing:collector": {"mode": "agent-gateway", "queue": {"volume": "emptyDir"}},
     },
 }
 
