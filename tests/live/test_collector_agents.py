@@ -1,8 +1,8 @@
 """The collector's agents and their gateway in a cluster: a queue on each node, whole traces on one
 pod of the gateway, by DNS alone.
 
-One story, told in order, for each volume that the agents' queue may be on. The gateway's pods have a
-claim each.
+One story, told in order, for each volume that the agents' queue may be on. The pods of the gateway
+have a claim each.
 """
 
 from __future__ import annotations
