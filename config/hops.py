@@ -40,7 +40,7 @@ def insecure_hops(stack: StackConfig) -> Mapping[Hop, str]:
     """The hops of a stack that are not encrypted, and why: empty where the stack does not say."""
     allowed = stack.allow_insecure
     return {
-        hop: allowed.get(hop, allowed.get("all", ""))
+        hop: allowed.get(hop, allowed.get("all", stack.open or ""))
         for hop, state in hops_of(stack).items()
         if not state.encrypted
     }

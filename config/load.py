@@ -17,7 +17,7 @@ from .grafana import GrafanaApiConfig
 from .object_store import ManagedStoreConfig, MinioConfig
 from .retention import expire_days, longest_retention
 from .secrets import SECRET_KEYS, Secrets
-from .stack import StackConfig, environment_of, namespaces_of
+from .stack import StackConfig, environment_of, namespaces_of, opened
 
 PREFIX = "tracing:"
 
@@ -96,6 +96,7 @@ def parse(raw: Mapping[str, Any], *, stack: str, secret_keys: set[str]) -> Stack
     if "tempo" not in invalid:
         config, unplanned = sizing.sized(config)
         findings += unplanned
+    config = opened(config)
     findings += rules.check(config, environment_of(config, stack), invalid)
     if not {"object_store", "grafana"} & set(invalid):
         findings += secrets.check(config, stack, raw, secret_keys)

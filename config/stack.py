@@ -40,6 +40,11 @@ class StackConfig(Section):
     """Take over Kubernetes objects and a bucket that are there already under the stack's names but
     not in its state, such as volumes that an earlier stack left behind. Without it they are an
     error. Remove it after the update."""
+    open: PerEnvironment[NonEmpty | None] = None
+    """Why this stack is open, which is then asked for nowhere else: there are no network policies
+    (unless networkPolicies.enabled is true), and outside `dev` hops may go without TLS, tags name
+    images, namespaces let pods do what they need, and Traefik serves all namespaces. Whoever
+    reviews the stack reads it."""
     allow_insecure: PerEnvironment[dict[Literal[Hop, "all"], NonEmpty]] = Field(
         default_factory=dict
     )
@@ -79,6 +84,14 @@ NAMESPACED: Final = (
     "demo_app",
 )
 """The sections that `namespaces_of` looks at."""
+
+
+def opened(stack: StackConfig) -> StackConfig:
+    """The stack with what `tracing:open` turns off, as far as it does not say otherwise itself."""
+    if stack.open is None or "enabled" in stack.network_policies.model_fields_set:
+        return stack
+    policies = stack.network_policies.model_copy(update={"enabled": False})
+    return stack.model_copy(update={"network_policies": policies})
 
 
 def environment_of(stack: StackConfig, stack_name: str) -> Environment:

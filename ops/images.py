@@ -78,7 +78,7 @@ def images(stack: str, file: Path | None = None) -> Images:
     # Which of them a tag may name is of no interest here either.
     state, _, _ = sections(raw, set())
     by_tag = not all(image.by_digest for image in image_states(state).values())
-    raw[ALLOW_TAGS] = {"all": "listed"} if by_tag else {}
+    raw[ALLOW_TAGS] = {"all": "listed"} if by_tag and state.open is None else {}
     if CHARTS in raw:
         # Where the archives of charts are is of no interest here, and they need not be there.
         raw[CHARTS] = {}

@@ -11,6 +11,7 @@ from .registry import needless, rule
 
 @rule(
     "environment",
+    "open",
     "allow_tags",
     "tempo",
     "object_store",
@@ -23,8 +24,9 @@ from .registry import needless, rule
 def _prod_names_images_by_digest(stack: StackConfig, environment: Environment) -> Iterator[Finding]:
     images = image_states(stack)
     allowed = stack.allow_tags
+    is_asked = environment == "prod" and stack.open is None and "all" not in allowed
     for key, image in images.items():
-        if environment == "prod" and not image.by_digest and not {key, "all"} & allowed.keys():
+        if is_asked and not image.by_digest and key not in allowed:
             mended = (
                 f"write tracing:{key} as repository:tag@sha256:... (python -m ops pin-images "
                 "asks its registry), or write"

@@ -44,7 +44,7 @@ def _nothing_is_said_of_policies_that_are_off(
         alias = type(settings).model_fields[name].alias
         yield Finding(
             f"{KEY}.{alias}",
-            "has no effect while the policies are off; remove it, or enabled: false",
+            f"has no effect while the policies are off; remove it, or write {KEY}.enabled: true",
         )
 
 

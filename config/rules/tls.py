@@ -158,6 +158,7 @@ def _prometheus_can_speak_tls(stack: StackConfig, _: Environment) -> Iterator[Fi
 
 @rule(
     "environment",
+    "open",
     "allow_insecure",
     "tls",
     "tempo",
@@ -172,10 +173,9 @@ def _prometheus_can_speak_tls(stack: StackConfig, _: Environment) -> Iterator[Fi
 def _what_is_open_is_meant_to_be(stack: StackConfig, environment: Environment) -> Iterator[Finding]:
     hops = hops_of(stack)
     allowed = stack.allow_insecure
+    is_allowed = environment == "dev" or stack.open is not None or "all" in allowed
     for hop, state in hops.items():
-        if environment != "dev" and not state.encrypted and hop not in allowed:
-            if "all" in allowed:
-                continue
+        if not is_allowed and not state.encrypted and hop not in allowed:
             yield Finding(
                 f"tracing:allowInsecure.{hop}",
                 f"is missing, and this hop is not encrypted; {state.remedy}, or say here why it "

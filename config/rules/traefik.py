@@ -48,7 +48,7 @@ def _only_what_is_installed_is_this_stacks(stack: StackConfig, _: Environment) -
             )
 
 
-@rule("environment", *NAMESPACED)
+@rule("environment", "open", *NAMESPACED)
 def _whose_secrets_it_reads_is_said(
     stack: StackConfig, environment: Environment
 ) -> Iterator[Finding]:
@@ -57,14 +57,15 @@ def _whose_secrets_it_reads_is_said(
         return
     served, with_keys = route_namespaces(stack), _served_with_keys(stack)
     acknowledged = traefik.acknowledge_secrets
-    if environment != "dev" and not served and not acknowledged:
+    is_asked = environment != "dev" and stack.open is None and not acknowledged
+    if is_asked and not served:
         yield Finding(
             "tracing:traefik.routeNamespaces",
             "is missing, and without it Traefik serves every namespace and may read every Secret "
             "of the cluster; write the namespaces whose routes it serves, or "
             "tracing:traefik.acknowledgeSecrets: true",
         )
-    if environment != "dev" and with_keys and not acknowledged:
+    if is_asked and with_keys:
         yield Finding(
             "tracing:traefik.acknowledgeSecrets",
             f"is missing, and Traefik may read the Secrets of {', '.join(with_keys)}, which it "

@@ -1,0 +1,71 @@
+"""The one key of a stack that opens what is closed by default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import config
+from config.hops import insecure_hops
+from ops.images import images
+from ops.registrations import Recorded, record
+
+WHY = "a cluster of its own, with synthetic traces only"
+CLOSED: dict[str, Any] = {
+    "tracing:kubernetes": {"context": "prod"},
+    "tracing:collector": {"mode": "agent-gateway"},
+    "tracing:traefik": {},
+    "tracing:objectStore": {"replicas": 4},
+}
+OPEN = CLOSED | {"tracing:open": WHY}
+
+
+def refused(raw: dict[str, Any]) -> list[str]:
+    with pytest.raises(config.ConfigError) as error:
+        config.parse(raw, stack="prod", secret_keys=set())
+    return [finding.path for finding in error.value.findings]
+
+
+def policies(run: Recorded) -> list[str]:
+    return [r.name for r in run.resources if r.inputs.get("kind") == "NetworkPolicy"]
+
+
+def test_it_stands_for_every_reason_that_a_closed_stack_is_asked_for() -> None:
+    asked = refused(CLOSED)
+    for key in (
+        "tracing:allowInsecure.collector-to-tempo",
+        "tracing:allowTags.tempo.image",
+        "tracing:kubernetes.podSecurity.otel",
+        "tracing:traefik.routeNamespaces",
+    ):
+        assert key in asked
+    stack = config.parse(OPEN, stack="prod", secret_keys=set())
+    assert set(insecure_hops(stack).values()) == {WHY}
+    assert config.pod_security_levels(stack) == {"otel": "privileged"}
+
+
+def test_there_are_no_network_policies_then_unless_they_are_asked_for() -> None:
+    for stack, raw in (("prod", OPEN), ("dev", {"tracing:open": WHY})):
+        assert policies(record(stack, raw, {})) == []
+        asked = {**raw, "tracing:networkPolicies": {"enabled": True}}
+        assert policies(record(stack, asked, {})) != []
+
+
+def test_it_opens_nothing_that_no_reason_opens() -> None:
+    one_server = OPEN | {"tracing:objectStore": {"replicas": 4, "ingress": {"host": "s3.example"}}}
+    assert refused(one_server) == ["tracing:objectStore.ingress.tlsSecretName"]
+    assert refused({**OPEN, "tracing:kubernetes": {}}) == ["tracing:kubernetes.context"]
+
+
+def test_a_reason_is_not_left_out() -> None:
+    assert refused({**CLOSED, "tracing:open": ""})[-1] == "tracing:open"
+    assert "tracing:open" in refused({**CLOSED, "tracing:open": True})
+
+
+def test_the_images_of_an_open_stack_are_listed(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.prod.yaml"
+    file.write_text(yaml.safe_dump({"config": OPEN}), encoding="utf-8")
+    assert images("prod", file).listed
