@@ -58,24 +58,6 @@ def _pod_security_is_of_namespaces_of_ones_own(
             )
 
 
-@rule("open", "allow_insecure", "allow_tags", "traefik")
-def _what_is_open_is_allowed_once(stack: StackConfig, _: Environment) -> Iterator[Finding]:
-    if stack.open is None:
-        return
-    allowed = {
-        "allowInsecure": bool(stack.allow_insecure),
-        "allowTags": bool(stack.allow_tags),
-        "traefik.acknowledgeSecrets": stack.traefik is not None
-        and stack.traefik.acknowledge_secrets,
-    }
-    for key, is_given in allowed.items():
-        if is_given:
-            yield Finding(
-                f"tracing:{key}",
-                "has no effect beside tracing:open, which allows all of it; remove one of them",
-            )
-
-
 @rule("kubernetes", "environment", "open", *NAMESPACED)
 def _a_namespace_that_may_more_is_named(
     stack: StackConfig, environment: Environment

@@ -54,6 +54,22 @@ def test_there_are_no_network_policies_then_unless_they_are_asked_for() -> None:
         assert policies(record(stack, asked, {})) != []
 
 
+def test_what_a_closed_stack_says_may_stay_beside_it_and_its_own_reasons_are_shown() -> None:
+    said: dict[str, Any] = {
+        "tracing:allowInsecure": {"all": "a mesh", "grafana-to-tempo": "the same node"},
+        "tracing:allowTags": {"all": "a mirror"},
+        "tracing:traefik": {"acknowledgeSecrets": True},
+        "tracing:networkPolicies": {"senders": {"namespaces": ["shop"]}},
+        "tracing:kubernetes": {"context": "prod", "podSecurity": {"otel": "privileged"}},
+        "tracing:grafana": {"mode": "sidecar", "namespace": "grafana"},
+    }
+    stack = config.parse(OPEN | said, stack="prod", secret_keys=set())
+    hops = insecure_hops(stack)
+    assert (hops["grafana-to-tempo"], hops["collector-to-tempo"]) == ("the same node", "a mesh")
+    assert policies(record("prod", OPEN | said, {})) == []
+    assert policies(record("prod", CLOSED | said, {})) != []
+
+
 def test_it_opens_nothing_that_no_reason_opens() -> None:
     one_server = OPEN | {"tracing:objectStore": {"replicas": 4, "ingress": {"host": "s3.example"}}}
     assert refused(one_server) == ["tracing:objectStore.ingress.tlsSecretName"]
