@@ -131,7 +131,7 @@ def site(loaded: config.Loaded) -> Site:
 
 def open_hops(at: Site) -> None:
     """What is not encrypted, for who reviews the stack."""
-    OpenHops("open-hops", config.insecure_hops(at.stack))
+    OpenHops("open-hops", config.insecure_hops(at.stack), everything=at.stack.open)
 
 
 def minio(at: Site) -> MinioServer | None:

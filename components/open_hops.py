@@ -1,4 +1,5 @@
-"""Names the hops of a stack that are not encrypted. Needs them, each with its reason."""
+"""Names what of a stack is open: the hops that are not encrypted, or everything. Needs them, each
+with its reason."""
 
 from collections.abc import Mapping
 
@@ -15,9 +16,15 @@ class OpenHops(pulumi.ComponentResource):
     """
 
     def __init__(
-        self, name: str, reasons: Mapping[Hop, str], opts: ResourceOptions | None = None
+        self,
+        name: str,
+        reasons: Mapping[Hop, str],
+        everything: str | None,
+        opts: ResourceOptions | None = None,
     ) -> None:
         """Register the hops. `reasons` says of each open hop why it is; empty where the stack need
-        not say."""
-        super().__init__("tracing:index:OpenHops", name, {**reasons}, opts)
+        not say. `everything` says why all is open that is closed by default; `None` where it is
+        not."""
+        inputs: dict[str, str] = {} if everything is None else {"everything": everything}
+        super().__init__("tracing:index:OpenHops", name, {**inputs, **reasons}, opts)
         self.register_outputs({"hops": [*reasons]})

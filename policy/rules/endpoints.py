@@ -183,10 +183,11 @@ def _hops(resource: Resource) -> Iterator[Finding]:
     if resource.type != _OPEN_HOPS:
         return
     for hop, reason in resource.properties.items():
+        is_what = "that is closed by default is open" if hop == "everything" else "is not encrypted"
         yield Finding(
             resource=resource,
-            message=f"{hop} is not encrypted: {reason or 'the stack does not say why'}",
-            remedy="Close it (docs/tls.md) once the reason is none any more.",
+            message=f"{hop} {is_what}: {reason or 'the stack does not say why'}",
+            remedy="Close it (docs/security.md, docs/tls.md) once the reason is none any more.",
         )
 
 

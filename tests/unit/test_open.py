@@ -70,6 +70,17 @@ def test_what_a_closed_stack_says_may_stay_beside_it_and_its_own_reasons_are_sho
     assert policies(record("prod", CLOSED | said, {})) != []
 
 
+def test_a_preview_shows_that_everything_is_open_and_why() -> None:
+    assert record("prod", OPEN, {}).one("open-hops").inputs["everything"] == WHY
+    allowed = {
+        "tracing:allowInsecure": {"all": "a mesh"},
+        "tracing:allowTags": {"all": "a mirror"},
+        "tracing:traefik": {"acknowledgeSecrets": True},
+        "tracing:kubernetes": {"context": "prod", "podSecurity": {"otel": "privileged"}},
+    }
+    assert "everything" not in record("prod", CLOSED | allowed, {}).one("open-hops").inputs
+
+
 def test_it_opens_nothing_that_no_reason_opens() -> None:
     one_server = OPEN | {"tracing:objectStore": {"replicas": 4, "ingress": {"host": "s3.example"}}}
     assert refused(one_server) == ["tracing:objectStore.ingress.tlsSecretName"]

@@ -193,6 +193,11 @@ CASES: dict[str, list[Case]] = {
         ),
         Case(
             resource("tracing:index:OpenHops"),
+            resource("tracing:index:OpenHops", everything="synthetic traces"),
+            "everything that is closed by default is open: synthetic traces",
+        ),
+        Case(
+            resource("tracing:index:OpenHops"),
             open_hop(""),
             "tempo-to-cache is not encrypted: the stack does not say why",
         ),
