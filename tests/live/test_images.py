@@ -60,7 +60,7 @@ def test_images_that_the_stack_file_names_are_those_of_its_pods(
     settings = {"tempo": tempo, "traefik": {"image": named.format("traefik")}}
     if profile == "distributed-3":
         tempo["acknowledgeNoDowngrade"] = True
-        settings["kafka"] = {"operator": "existing", "brokers": {"replicas": 1}}
+        settings["kafka"] = {"operatorImage": named.format("operator")}
     run = record("dev", {f"tracing:{key}": value for key, value in settings.items()}, {})
     assert_rendered(run, images_of(run).listed, charts, tmp_path)
 
@@ -83,3 +83,22 @@ def test_strimzi_takes_the_image_that_is_listed_for_each_version_of_kafka(
     text = rendered(release, charts, tmp_path)
     for version in ("4.3.1", "4.3.0", "4.2.1", "4.2.0"):
         assert f"{version}={STRIMZI_KAFKA.format(version=version)}" in text
+
+
+def test_the_container_that_asks_for_a_brokers_rack_has_the_image_that_is_named(
+    charts: Path, tmp_path: Path
+) -> None:
+    # Its image is in no object of the program's: the operator is told by its environment.
+    image = "registry.example.com/mirror/strimzi/operator:1.2.0@sha256:" + "0123456789abcdef" * 4
+    tempo = {"profile": "distributed-3", "acknowledgeNoDowngrade": True}
+    kafka = {"operatorImage": image, "rack": "topology.kubernetes.io/zone"}
+    run = record("dev", {"tracing:tempo": tempo, "tracing:kafka": kafka}, {})
+    text = rendered(run.one("kafka-operator-release").inputs, charts, tmp_path)
+    [operator] = [
+        container
+        for document in yaml.safe_load_all(text)
+        if document and document["kind"] == "Deployment"
+        for container in document["spec"]["template"]["spec"]["containers"]
+    ]
+    told = {each["name"]: each.get("value") for each in operator["env"]}
+    assert told["STRIMZI_DEFAULT_KAFKA_INIT_IMAGE"] == operator["image"] == image
