@@ -64,8 +64,8 @@ def _a_namespace_that_may_more_is_named(
 ) -> Iterator[Finding]:
     if environment == "dev" or stack.open is not None:
         return
+    named = {*stack.kubernetes.pod_security, *stack.kubernetes.existing_namespaces}
     for each in exceptions(stack):
-        named = {*stack.kubernetes.pod_security, *stack.kubernetes.existing_namespaces}
         if each.namespace not in named:
             instead = f", or {each.instead}" if each.instead else ""
             yield Finding(

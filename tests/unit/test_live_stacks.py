@@ -66,25 +66,17 @@ def test_a_stack_of_the_live_tier_is_accepted(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-
     @contextlib.contextmanager
     def applied(
-        needs: Needs,
-        figures: Figures,
-        directory: Path,
-        stack: str,
-        changes: dict[str, Any],
-        *,
-        name: str | None = None,
-        authority: bytes | None = None,
+        needs: Needs, _: Figures, __: Path, stack: str, changes: dict[str, Any], **more: Any
     ) -> Iterator[None]:
         raw = needs.settings(stack, changes)
-        if authority is not None:
+        if "authority" in more:
             file = tmp_path / platform.CA_FILE
-            file.write_bytes(authority)
+            file.write_bytes(more["authority"])
             raw["tracing:tls"] = {**raw["tracing:tls"], "caFile": str(file)}
         try:
-            record(name or stack, raw, placeholders(raw))
+            record(more.get("name", stack), raw, placeholders(raw))
         except config.ConfigError as refused:
             pytest.fail(str(refused), pytrace=False)
         raise Stop

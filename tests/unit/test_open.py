@@ -82,8 +82,8 @@ def test_a_preview_shows_that_everything_is_open_and_why() -> None:
 
 
 def test_it_opens_nothing_that_no_reason_opens() -> None:
-    one_server = OPEN | {"tracing:objectStore": {"replicas": 4, "ingress": {"host": "s3.example"}}}
-    assert refused(one_server) == ["tracing:objectStore.ingress.tlsSecretName"]
+    in_clear = OPEN | {"tracing:objectStore": {"replicas": 4, "ingress": {"host": "s3.example"}}}
+    assert refused(in_clear) == ["tracing:objectStore.ingress.tlsSecretName"]
     assert refused({**OPEN, "tracing:kubernetes": {}}) == ["tracing:kubernetes.context"]
 
 

@@ -141,7 +141,7 @@ def test_every_image_of_a_stack_is_found_by_the_key_that_names_it(stacks: Stacks
 
 
 def test_kafkas_images_are_found_as_well_unless_somebody_elses_operator_chooses_them(
-    stacks: Stacks, capsys: pytest.CaptureFixture[str]
+    stacks: Stacks,
 ) -> None:
     text = "config:\n  tracing:tempo: {profile: distributed-3, acknowledgeNoDowngrade: true}\n"
     stacks.write(dev=text + "  tracing:kafka: {}\n")

@@ -15,7 +15,7 @@ import pytest
 from ops import UserError, recover, with_forwards
 from ops.recover import Stack
 from port_forward import PortForward, PortForwardError
-from tests.unit.test_recover import namespace, pending, resource
+from tests.unit.test_deployment import namespace, pending, resource
 
 LOCKED = "pulumi stack import failed: the stack is currently locked by 1 lock(s)"
 BUCKET = resource(

@@ -1,15 +1,11 @@
-"""What recovery writes into a state, and which files of a backend it takes for whole."""
+"""What recovery makes of a deployment."""
 
-import base64
-import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config.object_store import ExternalMinioConfig, MinioConfig
-from ops import UserError, state_file
 from ops.deployment import adopted, physical_id, settled, with_former_users, without
 from ops.stack_files import STACK_FILES, recorded
 
@@ -244,119 +240,3 @@ def test_a_lost_store_leaves_no_reference_to_it() -> None:
     [kept] = without({"resources": [bucket, reader]}, "minio")["resources"]
     assert bucket["urn"] not in json.dumps(kept)
     assert kept["propertyDependencies"] == {"a": []}
-
-
-STATE = json.dumps({"version": 3, "checkpoint": {"latest": {"resources": []}}}).encode()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / ".pulumi" / "stacks" / "tracing" / "dev.json"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(STATE)
-    digest = base64.b64encode(hashlib.md5(STATE).digest()).decode()
-    path.with_name("dev.json.attrs").write_text(json.dumps({"md5": digest}))
-    return path
-
-
-def test_a_file_as_it_was_written_is_whole(file: Path) -> None:
-    assert state_file.damage(file) is None
-
-
-@pytest.mark.parametrize(
-    "content", [b"", STATE[:40], b"[]", b"{}", b"\xff" + STATE, STATE.replace(b"3", b"2")]
-)
-def test_any_other_content_is_damage(file: Path, content: bytes) -> None:
-    file.write_bytes(content)
-    assert state_file.damage(file)
-
-
-def test_the_newest_whole_backup_is_restored_and_the_damaged_file_kept(file: Path) -> None:
-    file.write_bytes(b"{")
-    file.with_name("dev.json.bak").write_bytes(STATE[:10])
-    history = file.parents[2] / "history" / "tracing" / "dev"
-    history.mkdir(parents=True)
-    (history / "dev-1.checkpoint.json").write_bytes(STATE)
-    assert state_file.restore("dev", file).name == "dev-1.checkpoint.json"
-    assert file.read_bytes() == STATE
-    assert state_file.damage(file) is None
-    assert file.with_name("dev.json.damaged").read_bytes() == b"{"
-
-
-def test_without_a_whole_backup_the_damaged_file_is_kept_aside(file: Path) -> None:
-    file.write_bytes(b"{")
-    with pytest.raises(UserError, match="no whole state is kept"):
-        state_file.restore("dev", file)
-    assert not file.exists()
-    assert file.with_name("dev.json.damaged").read_bytes() == b"{"
-
-
-def test_a_backup_of_ones_own_is_put_back_if_it_is_a_state(file: Path, tmp_path: Path) -> None:
-    file.write_bytes(b"{")
-    file.with_name("dev.json.attrs").write_text('{"md5": "of another"}', "utf-8")
-    own = tmp_path / "own.json"
-    own.write_bytes(b"[]")
-    with pytest.raises(UserError, match="it is no state"):
-        state_file.restore("dev", file, own)
-    assert file.read_bytes() == b"{"
-    own.write_bytes(STATE)
-    assert state_file.restore("dev", file, own) == own
-    assert state_file.problem(file) is None
-
-
-@pytest.mark.parametrize(
-    ("url", "directory"),
-    [
-        ("file:///srv/state", Path("/srv/state")),
-        ("file:///srv/a%20b?no_tmp_dir=true", Path("/srv/a b")),
-        ("file://~", Path.home()),
-        ("file://./state", state_file.ROOT / "state"),
-        ("https://api.example.com", None),
-        ("s3://bucket", None),
-    ],
-)
-def test_the_backends_directory_is_read_from_its_address(
-    monkeypatch: pytest.MonkeyPatch, url: str, directory: Path | None
-) -> None:
-    monkeypatch.setenv("PULUMI_BACKEND_URL", url)
-    assert state_file.backend_directory() == directory
-
-
-def test_the_backend_that_was_logged_in_to_counts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
-    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
-    assert state_file.backend_directory() is None
-    (tmp_path / "credentials.json").write_text('{"current": "file:///srv/state"}')
-    assert state_file.backend_directory() == Path("/srv/state")
-
-
-@pytest.mark.parametrize("beside", ["", "{", None])
-def test_a_digest_that_was_not_written_to_its_end_is_no_damage(
-    tmp_path: Path, beside: str | None
-) -> None:
-    file = tmp_path / "dev.json"
-    file.write_text('{"checkpoint": {"latest": {"resources": []}}}', encoding="utf-8")
-    if beside is not None:
-        (tmp_path / "dev.json.attrs").write_text(beside, encoding="utf-8")
-    assert state_file.damage(file) is None
-    assert state_file.mend_digest(file) == (beside is not None)
-    assert not (tmp_path / "dev.json.attrs").exists()
-    other = base64.b64encode(hashlib.md5(b"other").digest()).decode()
-    (tmp_path / "dev.json.attrs").write_text(json.dumps({"md5": other}), encoding="utf-8")
-    assert state_file.damage(file) is not None
-
-
-def test_a_state_that_the_last_write_never_replaced_is_no_damage(tmp_path: Path) -> None:
-    file, beside = tmp_path / "dev.json", tmp_path / "dev.json.attrs"
-    file.write_text('{"checkpoint": {"latest": {"resources": []}}}', encoding="utf-8")
-    (tmp_path / "dev.json.bak").write_bytes(file.read_bytes())
-    other = base64.b64encode(hashlib.md5(b"the next state").digest()).decode()
-    beside.write_text(json.dumps({"md5": other}), encoding="utf-8")
-    assert state_file.damage(file) is None
-    assert state_file.mend_digest(file)
-    own = base64.b64encode(hashlib.md5(file.read_bytes()).digest()).decode()
-    beside.write_text(json.dumps({"md5": own}), encoding="utf-8")
-    assert not state_file.mend_digest(file)
-    assert beside.exists()
