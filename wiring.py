@@ -103,7 +103,6 @@ def site(loaded: config.Loaded) -> Site:
             names=loaded.namespaces,
             existing=stack.kubernetes.existing_namespaces,
             protected=() if stack.delete_data else loaded.data_namespaces,
-            levels=config.pod_security_levels(stack),
         ),
         opts,
     )
@@ -293,7 +292,6 @@ def harness(at: Site, traces_to: TraceIngest) -> None:
             namespace=at.namespaces.get(settings.namespace),
             chart=at.charts.get("harness"),
             traces_to=traces_to,
-            surroundings=at.surroundings,
         ),
         at.opts,
     )

@@ -130,7 +130,9 @@ class Collector(pulumi.ComponentResource):
         # Each tier's Service is a job of its own.
         jobs = tuple(tier.release_name for tier in tiers(settings))
         self.metrics = CollectorMetrics(
-            scraped=scraped(args.operator, settings.namespace, "|".join(jobs)), tiers=jobs
+            scraped=scraped(args.operator, settings.namespace, "|".join(jobs)),
+            tiers=jobs,
+            first_has_queue=first_tier(settings).queue is not None,
         )
         self.traces = _traces(settings)
         self.register_outputs({"host": host})

@@ -360,6 +360,8 @@ class CollectorMetrics:
     """All of its pods."""
     tiers: tuple[str, ...]
     """The job of each tier, in the order in which spans go through them."""
+    first_has_queue: bool = True
+    """Whether the pods that applications send to keep spans: all do but agents with a gateway."""
 
     @property
     def has_two_tiers(self) -> bool:
@@ -374,6 +376,12 @@ class CollectorMetrics:
         if self.has_two_tiers:
             return self.scraped.of_job(metric, self.tiers[0])
         return self.scraped.series(metric)
+
+    def queued(self, metric: str) -> str:
+        """PromQL for the series of a metric of the pods that keep what they have acknowledged."""
+        if self.first_has_queue:
+            return self.scraped.series(metric)
+        return self.scraped.of_job(metric, self.tiers[-1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pulumi import Input, Output, ResourceOptions
 from config.harness import HarnessConfig
 
 from .contracts import ChartRef, TraceIngest
-from .network import Network, Outside, Pods, Server, Surroundings, connections
+from .network import Network, Outside, connections
 from .release import helm_release
 from .values.harness import harness_values
 from .values.merge import merged
@@ -25,7 +25,6 @@ class HarnessArgs:
     chart: ChartRef | None
     """The umbrella chart; `None` where only values are exported."""
     traces_to: TraceIngest
-    surroundings: Surroundings
 
 
 class Harness(pulumi.ComponentResource):
@@ -53,14 +52,8 @@ class Harness(pulumi.ComponentResource):
 
 
 def _network(args: HarnessArgs) -> Network:
+    # In a namespace that is not this stack's: what its services say to each other, and to the
+    # clouds and repositories that they deploy from, is not this stack's to close.
+    there = Outside(namespaces=(args.settings.namespace,))
     spans_to = args.traces_to.require_otlp_grpc().server
-    if args.namespace is None:
-        there = Outside(namespaces=(args.settings.namespace,))
-        return Network(connections=connections(there, spans_to))
-    # What its services say to each other, and to the clouds and repositories that they deploy
-    # from, is the umbrella chart's to know: only who comes from elsewhere is known here.
-    pods = Pods(role="harness", namespace=args.namespace, labels={})
-    anywhere = Server(at=Outside(everybody=True), ports=())
-    inside = [pods, *args.surroundings.ingress_controllers]
-    allowed = [c for each in inside for c in connections(each, Server(at=pods, ports=()))]
-    return Network(pods=(pods,), connections=(*allowed, *connections(pods, spans_to, anywhere)))
+    return Network(connections=connections(there, spans_to))

@@ -1,19 +1,25 @@
 """Owns the namespaces of a stack. Needs their names. Gives each as a reference by name."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 import pulumi
 from pulumi import Input, ResourceOptions
-
-from config.platform import PodSecurityLevel
 
 from .kubernetes_object import KubernetesObject, object_metadata
 
 POD_SECURITY_VERSION: Final = "v1.36"
 """Of Kubernetes' Pod Security Standards: those of a newer cluster might refuse pods that are there.
 An older one takes its own newest."""
+
+POD_SECURITY: Final = {
+    f"pod-security.kubernetes.io/{mode}{key}": value
+    for mode in ("enforce", "warn", "audit")
+    for key, value in (("", "restricted"), ("-version", POD_SECURITY_VERSION))
+}
+"""Labels by which the API server refuses pods that may do more than the strictest level lets them.
+There is no other: what needs more is not this program's to make."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +32,6 @@ class NamespacesArgs:
     """Those that are there already: they are referred to, never created or deleted."""
     protected: Collection[str] = ()
     """Those that must not be deleted, because of the volumes in them."""
-    levels: Mapping[str, PodSecurityLevel] = field(default_factory=dict)
-    """What their pods may do, by name; the least (`restricted`) if not given."""
 
 
 class Namespaces(pulumi.ComponentResource):
@@ -54,9 +58,7 @@ class Namespaces(pulumi.ComponentResource):
                 {
                     "apiVersion": "v1",
                     "kind": "Namespace",
-                    "metadata": object_metadata(
-                        namespace, labels=_pod_security(args.levels.get(namespace, "restricted"))
-                    ),
+                    "metadata": object_metadata(namespace, labels=POD_SECURITY),
                 },
                 # Retained as well: whoever gives one away takes the protection from the state, and
                 # the next update then forgets it instead of deleting it.
@@ -72,15 +74,3 @@ class Namespaces(pulumi.ComponentResource):
     def __getitem__(self, namespace: str) -> Input[str]:
         """The name to use for a namespace of this stack."""
         return self.names[namespace]
-
-
-def _pod_security(level: PodSecurityLevel) -> dict[str, str]:
-    """Labels by which the API server refuses pods that may do more.
-
-    What the strictest level would refuse is in the audit log also where it is let through.
-    """
-    labels = {}
-    for mode, wanted in (("enforce", level), ("warn", level), ("audit", "restricted")):
-        labels[f"pod-security.kubernetes.io/{mode}"] = wanted
-        labels[f"pod-security.kubernetes.io/{mode}-version"] = POD_SECURITY_VERSION
-    return labels

@@ -5,7 +5,6 @@ from .hops import insecure_hops
 from .kept_out import kept_out
 from .load import Loaded, existing_namespaces, forwarded_port_keys, load, parse, required_secrets
 from .object_store import MinioConfig
-from .pod_security import levels as pod_security_levels
 from .stack import (
     StackConfig,
     grafana_namespaces,
@@ -31,7 +30,6 @@ __all__ = [
     "load",
     "meshed",
     "parse",
-    "pod_security_levels",
     "remote_write_url",
     "required_secrets",
     "route_namespaces",

@@ -62,14 +62,10 @@ class QueueConfig(Section):
     most 1000. If not given: `tempo.capacity.ingestMBps`, or 1 (about 2,300 spans a second)."""
     volume_size: PerEnvironment[Size | None] = None
     """Volume of each pod; what the budget needs if not given. Of a daemonset: how much of a node's
-    disk its pod may fill."""
-    volume: PerEnvironment[Literal["hostPath", "emptyDir"]] = "hostPath"
-    """Only for a daemonset. `hostPath`: on the node's disk, where the node's next pod finds it; the
-    namespace has to be `privileged`. `emptyDir`: what waits is lost with the pod, by an update or a
-    drained node; the namespace is `restricted`."""
+    disk its pod may fill. Agents before a gateway have none."""
     nodes: PerEnvironment[Replicas | None] = None
-    """Only for a daemonset: nodes among which the spans that arrive are spread evenly. If not
-    given each pod's queue is sized as if all came from its node."""
+    """Only for a daemonset without a gateway: nodes among which the spans that arrive are spread
+    evenly. If not given each pod's queue is sized as if all came from its node."""
 
 
 class ErrorsPolicy(Section):

@@ -5,11 +5,12 @@ for, or when every span of a trace has to be on one pod and there are several.
 
 **The queue.** What arrives in the outage budget, at peak, divided over the pods and times
 `HEADROOM`. It lies on a volume, in a bbolt file; `DISK_FACTOR` is how much larger the file gets.
+Agents with a gateway behind them have none: what they would keep goes with their pods.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from .collector import CollectorConfig, TailSampling
 from .kinds import quantity
@@ -41,6 +42,26 @@ GATEWAY_SUFFIX: Final = "-gateway"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Queue:
+    """Where each pod of a tier keeps what it has acknowledged."""
+
+    capacity_bytes: int
+    """What each queue takes."""
+    volume_bytes: int
+    """Each pod's volume."""
+    volume_needed: int
+    """The least volume that holds the queues, in bytes."""
+    number: int = 1
+    """Queues in each pod: of the last tier one for each tenant, so that no tenant's outage takes
+    the room of another."""
+
+    @property
+    def file_bytes(self) -> int:
+        """What each queue's file may grow to."""
+        return int(self.volume_bytes * FILL / self.number)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tier:
     """Pods of one kind, one Helm release."""
 
@@ -54,25 +75,13 @@ class Tier:
     """Pods at least; of a daemonset the nodes that are counted on."""
     autoscaling: AutoscalingConfig | None
     resources: ComputeResources
-    queue_bytes: int
-    """What each pod's queue takes."""
-    volume_bytes: int
-    """Each pod's volume, or how much of the node's disk it may fill."""
-    volume_needed: int
-    """The least volume that holds the queues, in bytes."""
-    queues: int = 1
-    """Queues in each pod: of the last tier one for each tenant, so that no tenant's outage takes
-    the room of another."""
+    queue: Queue | None
+    """`None` for agents with a gateway behind them: they acknowledge what the gateway has."""
 
     @property
     def max_replicas(self) -> int:
         """Pods at most."""
         return self.autoscaling.max_replicas if self.autoscaling else self.replicas
-
-    @property
-    def file_bytes(self) -> int:
-        """What each queue's file may grow to."""
-        return int(self.volume_bytes * FILL / self.queues)
 
 
 def needs_whole_traces(settings: CollectorConfig) -> bool:
@@ -97,30 +106,30 @@ def tiers(settings: CollectorConfig, tenants: int = 1) -> tuple[Tier, ...]:
     scaling = None if node else settings.autoscaling
     several = node or (scaling.max_replicas if scaling else settings.replicas) > 1
     two = settings.mode == "agent-gateway" or (several and needs_whole_traces(settings))
-    first = _tier(
-        settings,
+    replicas = settings.queue.nodes or 1 if node else _pods(settings.replicas, scaling)
+    first = Tier(
         is_first=True,
         is_last=not two,
-        queues=1 if two else tenants,
         release_name=settings.release_name,
         workload="daemonset" if node else "statefulset",
-        replicas=settings.queue.nodes or 1 if node else _pods(settings.replicas, scaling),
+        replicas=replicas,
         autoscaling=scaling,
         resources=settings.resources,
+        queue=None if node and two else _queue(settings, replicas, 1 if two else tenants),
     )
     if not two:
         return (first,)
     gateway = settings.gateway
-    second = _tier(
-        settings,
+    replicas = _pods(gateway.replicas, gateway.autoscaling)
+    second = Tier(
         is_first=False,
         is_last=True,
-        queues=tenants,
         release_name=f"{settings.release_name}{GATEWAY_SUFFIX}",
         workload="statefulset",
-        replicas=_pods(gateway.replicas, gateway.autoscaling),
+        replicas=replicas,
         autoscaling=gateway.autoscaling,
         resources=gateway.resources,
+        queue=_queue(settings, replicas, tenants),
     )
     return (first, second)
 
@@ -145,17 +154,15 @@ def _pods(replicas: int, autoscaling: AutoscalingConfig | None) -> int:
     return autoscaling.min_replicas if autoscaling else replicas
 
 
-def _tier(settings: CollectorConfig, *, replicas: int, queues: int, **fields: Any) -> Tier:
+def _queue(settings: CollectorConfig, replicas: int, number: int) -> Queue:
     arriving = ingest_mbps(settings) * MB * settings.queue.outage_minutes * 60
-    queue = math.ceil(arriving / replicas * HEADROOM)
+    capacity = math.ceil(arriving / replicas * HEADROOM)
     # Nobody knows who will send how much: each tenant's queue holds what all of them may send.
-    needed = max(math.ceil(queue * DISK_FACTOR / FILL), VOLUME_LEAST) * queues
+    needed = max(math.ceil(capacity * DISK_FACTOR / FILL), VOLUME_LEAST) * number
     given = settings.queue.volume_size
-    return Tier(
-        replicas=replicas,
-        queues=queues,
-        queue_bytes=queue,
+    return Queue(
+        number=number,
+        capacity_bytes=capacity,
         volume_bytes=_rounded(needed) if given is None else int(quantity(given)),
         volume_needed=needed,
-        **fields,
     )

@@ -17,7 +17,8 @@ class DemoAppSettings(Section):
     ingress: PerEnvironment[IngressConfig | None] = None
     """Makes the application reachable from outside the cluster."""
     linkerd: PerEnvironment[bool] = False
-    """Let Linkerd inject its proxy into the pods."""
+    """Let Linkerd inject its proxy into the pods. Needs `tracing:linkerd.cniEnabled`, or a
+    namespace that is there already."""
 
 
 class EmojivotoImagesConfig(Section):

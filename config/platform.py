@@ -1,6 +1,7 @@
 """Settings of the whole stack: the cluster it is for, its namespaces, where charts come from."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,23 +25,23 @@ ImageKey = Literal[
 ]
 """The images of a stack, by the keys that name them; those that only a chart names by section."""
 
-PodSecurityLevel = Literal["restricted", "baseline", "privileged"]
-"""Levels of Kubernetes' Pod Security Standards, the strictest first."""
-
 
 class KubernetesConfig(Section):
     """The cluster that the stack is applied to."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "podSecurity": "lets nothing more be done: every namespace that this stack makes is "
+        "`restricted`; remove it, or make a namespace whose pods need more yourself and list it "
+        "under tracing:kubernetes.existingNamespaces",
+    }
 
     context: PerEnvironment[NonEmpty | None] = None
     """Context of the kubeconfig. Required outside `dev`; in `dev` the current context is used."""
     kubeconfig: PerEnvironment[NonEmpty | None] = None
     """Path of the kubeconfig file; the usual places ($KUBECONFIG, ~/.kube/config) if not given."""
     existing_namespaces: PerEnvironment[tuple[DnsLabel, ...]] = ()
-    """Namespaces that are there already and not this stack's to create or delete."""
-    pod_security: PerEnvironment[dict[DnsLabel, PodSecurityLevel]] = Field(default_factory=dict)
-    """What pods may do at most, by namespace of this stack's own, where that is more than
-    `restricted`, such as otel: privileged. Outside `dev` also where a component needs it, which is
-    refused otherwise; in `dev` that is added."""
+    """Namespaces that are there already and not this stack's to create, delete or label. All others
+    are made by it, and `restricted`: the strictest level of Pod Security."""
 
 
 class ChartsConfig(Section):

@@ -19,21 +19,6 @@ class Exemption:
 
 BUILT_IN: Final = (
     Exemption(
-        rule="restricted-pods",
-        resource="collector-release",
-        only="hostPath",
-        reason="an agent's queue is on its node's disk, where the node's next pod finds it",
-    ),
-    *(
-        Exemption(
-            rule="restricted-pods",
-            resource="collector-release",
-            only=only,
-            reason="the directory of an agent's queue is root's; root has no capability there",
-        )
-        for only in ("runAsUser", "may run as root")
-    ),
-    Exemption(
         rule="no-wildcard-access",
         resource="kafka-user",
         only="every group",

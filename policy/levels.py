@@ -18,8 +18,7 @@ LEVELS: Final[dict[str, dict[Environment, Level]]] = {
     "requests-and-limits": {"dev": _OFF, "staging": _ADVISORY, "prod": _MANDATORY},
     "no-wildcard-access": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},
     "restricted-pods": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},
-    # Advisory because what may be more is said in the stack file: `tracing:kubernetes.podSecurity`.
-    "pod-security-labels": {"dev": _OFF, "staging": _ADVISORY, "prod": _ADVISORY},
+    "pod-security-labels": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},
     "consistent-retention": {"dev": _MANDATORY, "staging": _MANDATORY, "prod": _MANDATORY},
     "default-deny": {"dev": _ADVISORY, "staging": _MANDATORY, "prod": _MANDATORY},
     # In dev `tracing:deleteData: true` is how it is meant.

@@ -141,9 +141,8 @@ def _strimzi(release: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[
 
 
 def _harness(release: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Node]:
-    # Any of its services.
-    labels = {"app.kubernetes.io/name": "harness-manager"}
-    yield _node(release, "harness", labels, {("TCP", 9090), ("TCP", 9879)})
+    # In a namespace that is not the stack's, where its pods are others' as well.
+    yield from ()
 
 
 def _kafka_pods(run: Recorded) -> Iterator[Node]:

@@ -224,12 +224,14 @@ def collector_alerts(collector: CollectorMetrics) -> list[Alert]:
     scraped = collector.scraped
     size = scraped.series("otelcol_exporter_queue_size")
     capacity = scraped.series("otelcol_exporter_queue_capacity")
-    # What the gateway refuses, the tier before it keeps in its queue: no application is told.
+    # What the gateway refuses, the tier before it keeps in its queue and no application is told, or
+    # it refuses that itself.
     refused = _rate_of(collector.first_tiers("otelcol_receiver_refused_spans"), "receiver")
     not_queued = _rate_of(
         collector.first_tiers("otelcol_exporter_enqueue_failed_spans"), "exporter"
     )
-    not_sent = _rate(scraped, "otelcol_exporter_send_failed_spans", "exporter")
+    # What an agent without a queue could not send, the application has been told.
+    not_sent = _rate_of(collector.queued("otelcol_exporter_send_failed_spans"), "exporter")
     return [
         Alert(
             name="CollectorDown",

@@ -20,7 +20,7 @@ from .collector_config import (
 from .collector_metrics import service_monitor
 from .collector_tls import CA_PATH, CollectorTls, tls_secrets
 from .resources import compute_resources
-from .security import CONTAINER, SECCOMP, pod_security_context
+from .security import CONTAINER, pod_security_context
 
 CHART_LABEL: Final = "opentelemetry-collector"
 """What the chart labels its pods with, whatever the release's name."""
@@ -157,34 +157,20 @@ def tier_labels(release_name: str) -> dict[str, str]:
 
 def _volumes(settings: CollectorConfig, tier: Tier, tls: CollectorTls) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = []
-    mounts: list[dict[str, Any]] = [{"name": "queue", "mountPath": STORAGE_PATH}]
+    mounts: list[dict[str, Any]] = []
     values: dict[str, Any] = {
         "podSecurityContext": {**pod_security_context(USER), "fsGroup": USER},
         "securityContext": CONTAINER,
     }
-    room = settings.queue.volume_size or size(tier.volume_bytes)
-    if tier.workload == "daemonset" and settings.queue.volume == "emptyDir":
-        volumes.append({"name": "queue", "emptyDir": {"sizeLimit": room}})
-    elif tier.workload == "daemonset":
-        # On the node's own disk, where the next pod of the node finds it. A claim for each node
-        # can't be had; an update would lose what lives as long as the pod.
-        path = f"/var/lib/otelcol/{settings.namespace}-{tier.release_name}"
-        volumes.append({"name": "queue", "hostPath": {"path": path, "type": "DirectoryOrCreate"}})
-        # The directory is root's; nothing else that root may do is left.
-        values["podSecurityContext"] = SECCOMP
-        values["securityContext"] = {"runAsUser": 0, "runAsGroup": 0, **CONTAINER}
-    else:
-        values["statefulset"] = {
-            "volumeClaimTemplates": [
-                {
-                    "metadata": {"name": "queue"},
-                    "spec": {
-                        "accessModes": ["ReadWriteOnce"],
-                        "resources": {"requests": {"storage": room}},
-                    },
-                }
-            ]
-        }
+    if tier.queue is not None:
+        mounts.append({"name": "queue", "mountPath": STORAGE_PATH})
+        room = settings.queue.volume_size or size(tier.queue.volume_bytes)
+        if tier.workload == "daemonset":
+            # A claim for each node can't be had, and the node's own disk takes root and a namespace
+            # in which every pod may have it.
+            volumes.append({"name": "queue", "emptyDir": {"sizeLimit": room}})
+        else:
+            values["statefulset"] = {"volumeClaimTemplates": [_queue_claim(room)]}
     for name, (secret, path) in tls_secrets(settings, tier, tls).items():
         volumes.append({"name": name, "secret": {"secretName": secret}})
         mounts.append({"name": name, "mountPath": path, "readOnly": True})
@@ -193,4 +179,16 @@ def _volumes(settings: CollectorConfig, tier: Tier, tls: CollectorTls) -> dict[s
         mounts.append({"name": "ca", "mountPath": CA_PATH, "readOnly": True})
     if volumes:
         values["extraVolumes"] = volumes
-    return {**values, "extraVolumeMounts": mounts}
+    if mounts:
+        values["extraVolumeMounts"] = mounts
+    return values
+
+
+def _queue_claim(room: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "queue"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": room}},
+        },
+    }

@@ -5,7 +5,8 @@ what samples, then the exporter with its queue. Names of components are those of
 
 What is told to a sender as taken in is in the exporter's queue on disk: nothing on the way there
 holds spans back. So there is no `batch` processor, which answers first and keeps them in memory:
-the queue's own `batch` takes them from the disk, and removes them there once they are sent. The
+the queue's own `batch` takes them from the disk, and removes them there once they are sent. Agents
+with a gateway behind them have no queue: they tell a sender what the gateway tells them. The
 exception is tail sampling, which has to wait for the rest of a trace.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from config.collector import CollectorConfig, SpanMetricsConfig
-from config.collector_tiers import Tier, needs_whole_traces
+from config.collector_tiers import Queue, Tier, needs_whole_traces
 from config.tenancy import TenancyConfig
 
 from ..contracts import TENANT_HEADER, Endpoint
@@ -126,17 +127,17 @@ def collector_config(
         connectors |= tenants.routing(by_tenant)
         pipelines |= tenants.pipelines(by_tenant)
     own = offered_metrics(settings)
+    extensions: dict[str, Any] = {"health_check": {"endpoint": _listen(HEALTH_CHECK_PORT)}}
+    if tier.queue is not None:
+        extensions[STORAGE] = _storage(tier.queue)
     return {
-        "extensions": {
-            "health_check": {"endpoint": _listen(HEALTH_CHECK_PORT)},
-            STORAGE: _storage(tier),
-        },
+        "extensions": extensions,
         "receivers": receivers | own.get("receivers", {}),
         "processors": processors | own.get("processors", {}),
         "exporters": exporters | own.get("exporters", {}),
         **({"connectors": connectors} if connectors else {}),
         "service": {
-            "extensions": ["health_check", STORAGE],
+            "extensions": list(extensions),
             "telemetry": _telemetry(settings, tempo, tenancy),
             "pipelines": pipelines | own.get("pipelines", {}),
         },
@@ -274,11 +275,11 @@ def _resource_detection(settings: CollectorConfig, tier: Tier) -> dict[str, Any]
     return processor
 
 
-def _storage(tier: Tier) -> dict[str, Any]:
+def _storage(queue: Queue) -> dict[str, Any]:
     return {
         "directory": STORAGE_PATH,
         "create_directory": True,
-        "max_size": tier.file_bytes,
+        "max_size": queue.file_bytes,
         # Written for a process that is killed, not for a node that loses power: the file system
         # has the data then. After each write it would be some hundred requests a second at most.
         "fsync": False,
@@ -296,8 +297,11 @@ def _storage(tier: Tier) -> dict[str, Any]:
     }
 
 
-def _resilience(tier: Tier) -> dict[str, Any]:
-    """Queue and retries of an exporter: what is in the queue stays until it is delivered."""
+def _resilience(queue: Queue | None) -> dict[str, Any]:
+    """Queue and retries of an exporter: what is in the queue stays until it is delivered.
+
+    Without a queue the sender waits meanwhile, and goes on trying when it no longer does.
+    """
     return {
         "retry_on_failure": {
             "enabled": True,
@@ -308,21 +312,25 @@ def _resilience(tier: Tier) -> dict[str, Any]:
             # Never given up.
             "max_elapsed_time": "0s",
         },
-        "sending_queue": {
-            "enabled": True,
+        "sending_queue": {"enabled": False} if queue is None else _sending_queue(queue),
+    }
+
+
+def _sending_queue(queue: Queue) -> dict[str, Any]:
+    return {
+        "enabled": True,
+        "sizer": "bytes",
+        "queue_size": queue.capacity_bytes,
+        "storage": STORAGE,
+        # A full queue refuses at once, and the sender tries again. Waiting would hold what it sent
+        # in memory, of which there is less than disk.
+        "block_on_overflow": False,
+        "num_consumers": 10,
+        "batch": {
             "sizer": "bytes",
-            "queue_size": tier.queue_bytes,
-            "storage": STORAGE,
-            # A full queue refuses at once, and the sender tries again. Waiting would hold what
-            # it sent in memory, of which there is less than disk.
-            "block_on_overflow": False,
-            "num_consumers": 10,
-            "batch": {
-                "sizer": "bytes",
-                "min_size": BATCH_MIN,
-                "max_size": BATCH_MAX,
-                "flush_timeout": BATCH_WAIT,
-            },
+            "min_size": BATCH_MIN,
+            "max_size": BATCH_MAX,
+            "flush_timeout": BATCH_WAIT,
         },
     }
 
@@ -330,7 +338,7 @@ def _resilience(tier: Tier) -> dict[str, Any]:
 def _exporter(settings: CollectorConfig, tier: Tier, to: Endpoint) -> tuple[str, dict[str, Any]]:
     """The name of the exporter that traces leave by, and the exporters with it."""
     if tier.is_last or not needs_whole_traces(settings):
-        exporter = {"endpoint": to.authority, **client_tls(to), **_resilience(tier)}
+        exporter = {"endpoint": to.authority, **client_tls(to), **_resilience(tier.queue)}
         return "otlp_grpc", {"otlp_grpc": exporter}
     return "load_balancing", {"load_balancing": _load_balancing(tier, to)}
 
@@ -345,7 +353,7 @@ def _load_balancing(tier: Tier, to: Endpoint) -> dict[str, Any]:
     """
     return {
         "routing_key": "traceID",
-        **_resilience(tier),
+        **_resilience(tier.queue),
         "protocol": {
             "otlp": {
                 # Each pod is called by its address, which is in no certificate.

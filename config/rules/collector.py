@@ -35,17 +35,19 @@ def _the_volume_holds_the_budget(stack: StackConfig, _: Environment) -> Iterator
     queue = stack.collector.queue
     tenants = 1 if stack.tenancy is None else len(stack.tenancy.all)
     wanting = [
-        tier for tier in tiers(stack.collector, tenants) if tier.volume_bytes < tier.volume_needed
+        (tier, tier.queue)
+        for tier in tiers(stack.collector, tenants)
+        if tier.queue is not None and tier.queue.volume_bytes < tier.queue.volume_needed
     ]
     if not wanting:
         return
-    largest = max(wanting, key=lambda tier: tier.volume_needed)
+    largest, its = max(wanting, key=lambda each: each[1].volume_needed)
     mbps = ingest_mbps(stack.collector)
     yield Finding(
         f"{KEY}.queue.volumeSize",
         f"{shown(queue.volume_size)} can't hold {queue.outage_minutes} minutes of {mbps:g} MB a "
         f"second over {largest.replicas} pod{'s' if largest.replicas > 1 else ''} of "
-        f"{largest.release_name}; write {size(largest.volume_needed)} or more, fewer "
+        f"{largest.release_name}; write {size(its.volume_needed)} or more, fewer "
         f"{KEY}.queue.outageMinutes, or remove it",
     )
 
@@ -63,17 +65,13 @@ def _what_is_said_of_pods_has_an_effect(stack: StackConfig, _: Environment) -> I
                 f"has no effect with mode {collector.mode}, which has one pod on each node; remove "
                 f"it{instead}",
             )
-    else:
-        if collector.queue.nodes is not None:
-            yield Finding(
-                f"{KEY}.queue.nodes",
-                "has no effect with mode deployment, whose pods are counted by replicas; remove it",
-            )
-        if "volume" in collector.queue.model_fields_set:
-            yield Finding(
-                f"{KEY}.queue.volume",
-                "has no effect with mode deployment, whose pods have a claim each; remove it",
-            )
+    if collector.queue.nodes is not None and (
+        collector.mode == "deployment" or gateway_tier(collector)
+    ):
+        yield Finding(
+            f"{KEY}.queue.nodes",
+            "has no effect: the pods that have a queue are counted by replicas; remove it",
+        )
     if "gateway" in collector.model_fields_set and gateway_tier(collector) is None:
         yield Finding(
             f"{KEY}.gateway",

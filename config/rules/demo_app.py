@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..errors import Finding
+from ..errors import Finding, shown
 from ..platform import Environment
 from ..stack import NAMESPACED, StackConfig, namespaces_of
 from .registry import rule, shared
@@ -25,3 +25,21 @@ def _the_demo_has_a_namespace_of_its_own(stack: StackConfig, _: Environment) -> 
     yield from shared(
         namespaces_of(stack), "demoApp.namespace", "write a namespace of the demo's own"
     )
+
+
+@rule("demo_app", "linkerd", "kubernetes")
+def _a_meshed_demo_needs_no_more_than_restricted(
+    stack: StackConfig, _: Environment
+) -> Iterator[Finding]:
+    demo, linkerd = stack.demo_app, stack.linkerd
+    if demo is None or not demo.linkerd or (linkerd is not None and linkerd.cni_enabled):
+        return
+    if demo.namespace not in stack.kubernetes.existing_namespaces:
+        yield Finding(
+            "tracing:demoApp.linkerd",
+            "gives each pod a container that sets its routes (NET_ADMIN), which Pod Security "
+            "`restricted` refuses, and every namespace that this stack makes is that; write "
+            "tracing:linkerd.cniEnabled: true if the mesh has Linkerd's CNI plug-in, or make "
+            f"{shown(demo.namespace)} yourself and list it under "
+            "tracing:kubernetes.existingNamespaces",
+        )

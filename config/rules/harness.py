@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from ..errors import Finding, shown
 from ..harness_services import GLOBAL_SECTION, Proof, minor_version, service
 from ..platform import Environment
-from ..stack import NAMESPACED, StackConfig, namespaces_of
-from .registry import rule, shared
+from ..stack import StackConfig
+from .registry import rule
 
 
 @rule("harness")
@@ -19,15 +19,21 @@ def _values_are_merged_into_a_release(stack: StackConfig, _: Environment) -> Ite
         )
 
 
-@rule(*NAMESPACED)
-def _the_release_has_a_namespace_of_its_own(
+@rule("harness", "kubernetes")
+def _the_release_is_put_into_a_namespace_that_is_there(
     stack: StackConfig, _: Environment
 ) -> Iterator[Finding]:
-    # Which pods are Harness's is not known here: its network policy is about all pods of the
-    # namespace, and would open those of another component to each other and to every address.
-    yield from shared(
-        namespaces_of(stack), "harness.namespace", "write a namespace of Harness' own"
-    )
+    harness = stack.harness
+    if harness is None or harness.install != "release":
+        return
+    if harness.namespace not in stack.kubernetes.existing_namespaces:
+        yield Finding(
+            "tracing:harness.namespace",
+            f"{shown(harness.namespace)} would be closed as this stack's namespaces are (Pod "
+            "Security `restricted`, no connections but the stack's own), and what Harness's pods "
+            "need is the umbrella chart's to know; make it yourself, and list it under "
+            "tracing:kubernetes.existingNamespaces",
+        )
 
 
 @rule("harness")

@@ -6,7 +6,6 @@ from ..collector_tiers import gateway_tier
 from ..errors import Finding, shown
 from ..kafka import KAFKA_OPERATOR
 from ..platform import Environment
-from ..pod_security import ORDER, exceptions
 from ..stack import NAMESPACED, StackConfig, namespaces_of
 from .registry import rule, twice
 
@@ -33,46 +32,6 @@ def _existing_namespaces_are_used(stack: StackConfig, _: Environment) -> Iterato
                 f"tracing:kubernetes.existingNamespaces[{index}]",
                 f"{shown(name)} is not the namespace of any component; remove it, or write one of "
                 f"{', '.join(sorted(used))}",
-            )
-
-
-@rule("kubernetes", *NAMESPACED)
-def _pod_security_is_of_namespaces_of_ones_own(
-    stack: StackConfig, _: Environment
-) -> Iterator[Finding]:
-    own = {*namespaces_of(stack).values()} - {*stack.kubernetes.existing_namespaces}
-    needed = {each.namespace: each for each in exceptions(stack)}
-    for name, level in stack.kubernetes.pod_security.items():
-        key = f"tracing:kubernetes.podSecurity.{name}"
-        if name not in own:
-            yield Finding(
-                key,
-                "is no namespace that this stack makes; remove it, and label that namespace "
-                f"yourself, or write one of {', '.join(sorted(own))}",
-            )
-        elif name in needed and ORDER.index(level) < ORDER.index(needed[name].level):
-            yield Finding(
-                key,
-                f"{shown(level)} is stricter than its pods can be, as {needed[name].reason}; write "
-                f"{needed[name].level}, or remove it",
-            )
-
-
-@rule("kubernetes", "environment", "open", *NAMESPACED)
-def _a_namespace_that_may_more_is_named(
-    stack: StackConfig, environment: Environment
-) -> Iterator[Finding]:
-    if environment == "dev" or stack.open is not None:
-        return
-    named = {*stack.kubernetes.pod_security, *stack.kubernetes.existing_namespaces}
-    for each in exceptions(stack):
-        if each.namespace not in named:
-            instead = f", or {each.instead}" if each.instead else ""
-            yield Finding(
-                f"tracing:kubernetes.podSecurity.{each.namespace}",
-                f"is missing, and a namespace of a {environment} stack is {shown('restricted')} "
-                f"unless it says otherwise, which is too strict here: {each.reason}; write "
-                f"{each.namespace}: {each.level}{instead}",
             )
 
 

@@ -13,17 +13,17 @@ def _check(resource: Resource) -> Iterator[Finding]:
     if resource.kind != "Namespace" or not resource.is_kubernetes_object:
         return
     level = child(resource.properties, "metadata", "labels", LABEL)
-    if level not in ("restricted", "baseline"):
+    if level != "restricted":
         said = f"is {level}" if level else "is missing"
         yield Finding(
             resource=resource,
             message=f"the label {LABEL} {said}",
-            remedy=f"Set {LABEL} to restricted, or to baseline.",
+            remedy=f"Set {LABEL} to restricted.",
         )
 
 
 RULE = Rule(
     name="pod-security-labels",
-    description="Namespaces have a pod security level that the cluster enforces.",
+    description="Namespaces are `restricted`, and the cluster enforces it.",
     of_resource=_check,
 )

@@ -18,9 +18,6 @@ def with_second_tier(op: str) -> dict[str, str]:
     }
 
 
-PRIVILEGED = {"namespace-otel": "update"}
-"""A pod on each node may do more."""
-
 TAIL = {"type": "tail", "tracesPerSecond": 100, "policies": [{"type": "errors"}]}
 
 COMPONENTS = {"collector", "namespaces", "network-policies"}
@@ -29,12 +26,12 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
     "a tier behind agents is added": (
         {},
         {"mode": "agent-gateway"},
-        with_second_tier("create") | PRIVILEGED,
+        with_second_tier("create"),
     ),
     "and removed again, and nothing else": (
         {"mode": "agent-gateway"},
         {},
-        with_second_tier("delete") | PRIVILEGED,
+        with_second_tier("delete"),
     ),
     "tail sampling of several pods brings one": (
         {"replicas": 2},
@@ -49,7 +46,7 @@ SWITCHES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
     "from replicas to one on each node, in place": (
         {"replicas": 2},
         {"mode": "daemonset"},
-        {"collector-release": "update", **PRIVILEGED},
+        {"collector-release": "update"},
     ),
 }
 

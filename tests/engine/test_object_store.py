@@ -1,6 +1,8 @@
 """The object store: nothing in it is lost, its keys overlap, its provider's traps are shut."""
 
 import base64
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,6 +160,30 @@ def test_a_namespace_is_given_away_and_stays_with_all_that_is_in_it(applied_box_
     before.remove("tempo/default-deny")
     assert [found.id for found in box.cloud.objects("kubernetes")] == before
     assert box.preview().changes == {}
+
+
+def test_a_namespace_that_is_not_protected_is_given_away_by_a_word_in_the_state(
+    applied_box_of: BoxOf, tmp_path: Path
+) -> None:
+    box = applied_box_of(OUTSIDE)
+    box.set_config("tracing:kubernetes.existingNamespaces", ["otel"])
+    before = [found.id for found in box.cloud.objects("kubernetes")]
+    assert "namespace-otel" in [step.name for step in box.preview().steps if step.op == "delete"]
+    file = tmp_path / "state.json"
+    box.command("stack", "export", "--file", str(file))
+    state = json.loads(file.read_text(encoding="utf-8"))
+    [namespace] = [
+        each
+        for each in state["deployment"]["resources"]
+        if each["urn"].endswith("::namespace-otel")
+    ]
+    namespace["retainOnDelete"] = True
+    file.write_text(json.dumps(state), encoding="utf-8")
+    box.command("stack", "import", "--file", str(file))
+    assert "[retain]" in box.preview().text
+    box.up()
+    before.remove("otel/default-deny")
+    assert [found.id for found in box.cloud.objects("kubernetes")] == before
 
 
 def test_larger_volumes_grow_the_claims_in_place_and_nothing_else(box_of: BoxOf) -> None:

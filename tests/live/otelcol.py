@@ -118,8 +118,9 @@ class Pod:
             for protocol, server in part.get("protocols", {receiver: part}).items():
                 server["endpoint"] = self._address(protocol)
         config["extensions"]["health_check"]["endpoint"] = self._address("health")
-        storage = config["extensions"]["file_storage/queue"]
-        storage["directory"] = storage["compaction"]["directory"] = str(self._directory / "queue")
+        if (storage := config["extensions"].get("file_storage/queue")) is not None:
+            place = str(self._directory / "queue")
+            storage["directory"] = storage["compaction"]["directory"] = place
         if "k8s_attributes" in config["processors"]:
             config["processors"]["k8s_attributes"]["auth_type"] = "none"
         if "otlp_grpc" in config["exporters"]:
@@ -174,6 +175,11 @@ class Pod:
         """End it as the kernel does, without a word (SIGKILL)."""
         assert self._process is not None
         self._process.kill()
+
+    def end(self) -> None:
+        """End it as the kubelet does (SIGTERM), and wait until it has."""
+        assert self._process is not None
+        self._process.end()
 
     def metric(self, name: str) -> float:
         """One of its own metrics, summed over all labels; 0 if it has none of that name."""
@@ -248,12 +254,12 @@ class Tempo:
 
 
 @contextlib.contextmanager
-def running(*pods: Pod) -> Iterator[None]:
+def running(*pods: Pod) -> Iterator[tuple[Pod, ...]]:
     """While the block runs, so do these; ended afterwards, however it went."""
     try:
         for pod in pods:
             pod.start()
-        yield
+        yield pods
     finally:
         for pod in pods:
             with contextlib.suppress(AssertionError):

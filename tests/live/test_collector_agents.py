@@ -1,8 +1,7 @@
-"""The collector's agents and their gateway in a cluster: a queue on each node, whole traces on one
-pod of the gateway, by DNS alone.
+"""The collector's agents and their gateway in a cluster: agents without a queue and without root,
+whole traces on one pod of the gateway, by DNS alone.
 
-One story, told in order, for each volume that the agents' queue may be on. The pods of the gateway
-have a claim each.
+One story, told in order. The pods of the gateway have a claim each.
 """
 
 from __future__ import annotations
@@ -34,15 +33,11 @@ AGENT = "opentelemetry-collector"
 GATEWAY = f"{AGENT}-gateway"
 REPLICAS = 2
 TRACES = 20
-VOLUMES = ("hostPath", "emptyDir")
-"""Where the agents have their queue. Their namespace lets them do as much as that takes: with the
-other one the API server would have to admit a pod without root."""
 SENT = re.compile(r"^otelcol_exporter_sent_spans(?:_total)?\{.*\} (\S+)$", re.MULTILINE)
 
 
-@pytest.fixture(scope="module", params=VOLUMES)
+@pytest.fixture(scope="module")
 def platform(
-    request: pytest.FixtureRequest,
     needs: Needs,
     figures: Figures,
     tmp_path_factory: pytest.TempPathFactory,
@@ -57,7 +52,7 @@ def platform(
             "namespace": f"{NAMES}-collector",
             "mode": "agent-gateway",
             "gateway": {"replicas": REPLICAS, "resources": {"cpu": "50m", "memory": "256Mi"}},
-            "queue": {"outageMinutes": 1, "ingestMBps": 0.1, "volume": request.param},
+            "queue": {"outageMinutes": 1, "ingestMBps": 0.1},
             "sampling": {
                 "type": "tail",
                 "tracesPerSecond": 10,

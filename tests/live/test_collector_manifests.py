@@ -20,7 +20,6 @@ MODES: dict[str, dict[str, Any]] = {
     "deployment": {"replicas": 2, "receivers": RECEIVERS, "resourceAttributes": {"team": "a b"}},
     "autoscaled": {"autoscaling": {"maxReplicas": 4}, "tls": {"secretName": "otel-tls"}},
     "daemonset": {"mode": "daemonset", "receivers": RECEIVERS},
-    "daemonset without root": {"mode": "daemonset", "queue": {"volume": "emptyDir"}},
     "agent-gateway": {"mode": "agent-gateway"},
     "tail": {"replicas": 3, "sampling": TAIL},
 }
@@ -111,7 +110,10 @@ def test_the_configuration_is_the_whole_one_and_its_files_are_mounted(rendered: 
         volumes |= {claim["metadata"]["name"] for claim in claims}
         mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
         assert set(mounts.values()) <= volumes
-        assert collector["extensions"]["file_storage/queue"]["directory"] in mounts
+        if "file_storage/queue" in collector["extensions"]:
+            assert collector["extensions"]["file_storage/queue"]["directory"] in mounts
+        else:
+            assert "queue" not in volumes
         files = [
             server["tls"]["cert_file"]
             for server in collector["receivers"]["otlp"]["protocols"].values()
@@ -124,10 +126,9 @@ def test_the_configuration_is_the_whole_one_and_its_files_are_mounted(rendered: 
         assert [e["name"] for e in container["env"] if e["name"] == "GOMEMLIMIT"]
         for probe in ("livenessProbe", "readinessProbe"):
             assert container[probe]["httpGet"]["port"] == 13133
-        if workload["kind"] == "DaemonSet":
-            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-        else:
-            assert pod["securityContext"]["fsGroup"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["fsGroup"]
 
 
 def test_who_asks_the_kubernetes_api_may(rendered: Objects) -> None:

@@ -29,6 +29,7 @@ from tests.live.needs import free_port
 from tests.live.otelcol import (
     FIRST,
     GATEWAY,
+    RETRYABLE,
     Pod,
     Prometheus,
     Sender,
@@ -141,19 +142,16 @@ def test_the_program_refuses_what_it_does_not_know(otelcol: Path, tmp_path: Path
 # --- Nothing acknowledged is lost -----------------------------------------------------------------
 
 SINGLE: dict[str, Any] = {}
-TWO_TIERS = {"mode": "agent-gateway", "gateway": {"replicas": 1}}
-BY_TRACE = {
-    "replicas": 2,
-    "gateway": {"replicas": 1},
-    "metrics": {"remoteWriteUrl": "http://127.0.0.1:1/api/v1/write"},
-}
+METRICS = {"remoteWriteUrl": "http://127.0.0.1:1/api/v1/write"}
+BY_TRACE = {"replicas": 2, "gateway": {"replicas": 1}, "metrics": METRICS}
+AGENTS = {"mode": "agent-gateway", "gateway": {"replicas": 1}}
+AGENTS_BY_TRACE = {"mode": "daemonset", "gateway": {"replicas": 1}, "metrics": METRICS}
 
 
 @pytest.mark.parametrize(
     ("settings", "count"),
     [
         pytest.param(SINGLE, 100_000, id="one tier"),
-        pytest.param(TWO_TIERS, 20_000, id="two tiers"),
         pytest.param(BY_TRACE, 20_000, id="two tiers, by trace"),
     ],
 )
@@ -204,6 +202,82 @@ def test_no_acknowledged_span_is_lost_when_tempo_is_down_and_the_collector_kille
     assert len(sender.acknowledged) == count
     figures.add(f"{count} spans acknowledged, lost", count - len(sink.spans), "spans")
     figures.add("of them twice or more", sum(sink.spans.values()) - len(sink.spans), "spans")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(AGENTS, id="to any pod"),
+        pytest.param(AGENTS_BY_TRACE, id="by trace"),
+    ],
+)
+def test_an_agent_acknowledges_nothing_that_its_gateway_has_not(
+    otelcol: Path,
+    tmp_path: Path,
+    sink: Sink,
+    figures: Figures,
+    settings: dict[str, Any],
+) -> None:
+    count = 20_000
+    tiers = configurations(settings)
+    gateway = Pod(otelcol, tiers[GATEWAY], tmp_path / "gateway", [sink.address])
+
+    def agent(number: int) -> Pod:
+        """A pod of its own, with nothing of the one before it."""
+        return Pod(otelcol, tiers[FIRST], tmp_path / f"agent-{number}", [gateway.grpc])
+
+    make = Spans()
+    requests = [
+        request_of("shop", [make.span(make.trace_id()) for _ in range(100)])
+        for _ in range(count // 100)
+    ]
+    with running(agent(0)) as [alone]:
+        with pytest.raises(grpc.RpcError) as refused:
+            export(alone.grpc, requests[0], None)
+        until("it is counted", 30, lambda: alone.metric("otelcol_receiver_refused_spans") == 100)
+    assert refused.value.code() in RETRYABLE
+    acknowledged: set[bytes] = set()
+    with running(gateway):
+        # In the midst of each half, while Tempo is away, the gateway is killed: who is told nothing
+        # tries again. After each the agent is gone, with all that was its own.
+        for number, half in enumerate((requests[: count // 200], requests[count // 200 :]), 1):
+            with running(agent(number)) as [pod], Sender(pod.grpc, half) as sender:
+                until("some are acknowledged", 120, lambda s=sender: len(s.acknowledged) > 3000)
+                gateway.kill()
+                gateway.start()
+                sender.wait()
+                acknowledged |= sender.acknowledged
+        assert not sink.spans
+        gateway.kill()
+        gateway.start()
+        sink.up()
+        until(
+            "every acknowledged span arrived",
+            ARRIVE_SECONDS,
+            lambda: acknowledged <= sink.spans.keys(),
+        )
+    assert len(acknowledged) == count
+    figures.add(f"{count} spans acknowledged by agents, lost", count - len(sink.spans), "spans")
+    figures.add("of them twice or more", sum(sink.spans.values()) - len(sink.spans), "spans")
+
+
+def test_a_pod_that_is_asked_to_end_sends_what_it_has_while_tempo_takes_it(
+    otelcol: Path, tmp_path: Path, sink: Sink, figures: Figures
+) -> None:
+    [configuration] = configurations({"mode": "daemonset"}).values()
+    make = Spans()
+    requests = [
+        request_of("shop", [make.span(make.trace_id()) for _ in range(100)]) for _ in range(400)
+    ]
+    pod = Pod(otelcol, configuration, tmp_path / "first", [sink.address])
+    sink.up()
+    with running(pod), Sender(pod.grpc, requests) as sender:
+        until("half is acknowledged", 60, lambda: len(sender.acknowledged) >= 20_000)
+        pod.end()
+        acknowledged = set(sender.acknowledged)
+    missing = len(acknowledged - sink.spans.keys())
+    figures.add(f"{len(acknowledged)} spans acknowledged, left in the queue", missing, "spans")
+    assert not missing
 
 
 def test_a_full_queue_refuses_and_keeps_what_it_took(

@@ -37,7 +37,7 @@ CASES: dict[str, dict[str, Any]] = {
             **GENERATOR,
         },
         "tracing:kafka": {},
-        "tracing:collector": {"mode": "agent-gateway", "queue": {"volume": "emptyDir"}},
+        "tracing:collector": {"mode": "agent-gateway"},
     },
 }
 
@@ -160,29 +160,10 @@ def test_the_pods_are_those_that_the_policies_are_worked_out_for(releases: list[
             assert opened <= node.ports, name
 
 
-def test_every_pod_satisfies_the_level_of_its_namespace(
-    run: Recorded, releases: list[Release]
-) -> None:
-    enforced = {
-        namespace.inputs["metadata"]["name"]: namespace.inputs["metadata"]["labels"][
-            "pod-security.kubernetes.io/enforce"
-        ]
-        for namespace in run.resources
-        if namespace.type == "kubernetes:core/v1:Namespace"
-    }
-    for release, documents in releases:
+def test_every_pod_satisfies_the_strictest_level(releases: list[Release]) -> None:
+    for _, documents in releases:
         for name, template in workloads(documents):
-            found = denied(template["spec"])
-            # An exception is only for what needs one.
-            if "hostPath" in json.dumps(template["spec"]):
-                assert enforced[release["namespace"]] == "privileged"
-                assert {each.partition(": ")[2] for each in found} <= {
-                    "hostPath",
-                    "runAsNonRoot",
-                    "runAsUser 0",
-                }
-            else:
-                assert found == [], name
+            assert denied(template["spec"]) == [], name
 
 
 def test_nothing_writes_to_its_own_image(releases: list[Release]) -> None:

@@ -89,7 +89,8 @@ def collector_settings(draw: st.DrawFn) -> dict[str, Any]:
         )
     settings["mode"] = draw(st.sampled_from(["deployment", "daemonset", "agent-gateway"]))
     if settings["mode"] != "deployment":
-        if draw(st.booleans()):
+        alone = settings["mode"] == "daemonset" and not settings.keys() & {"metrics", "sampling"}
+        if alone and draw(st.booleans()):
             settings["queue"]["nodes"] = draw(st.integers(1, 50))
     elif draw(st.booleans()):
         settings["replicas"] = draw(st.integers(1, 5))

@@ -208,7 +208,7 @@ def test_images_that_are_not_known_are_said_with_the_way_to_find_them(
     listed = made["tracing-bundle/images.txt"].decode().splitlines()
     assert "docker.io/grafana/tempo:2.10.7" in listed
 
-    cluster = "{context: prod, podSecurity: {harness: privileged}}"
+    cluster = "{context: prod, existingNamespaces: [harness]}"
     stacks.write(
         prod=stacks.text("prod").replace("{context: prod}", cluster)
         + "  tracing:harness: {install: release}\n"

@@ -86,6 +86,9 @@ def test_all_archives_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_harness_version_of_ones_own_is_what_is_installed() -> None:
-    raw = {"tracing:harness": {"install": "release", "chartVersion": "0.39.0"}}
+    raw = {
+        "tracing:harness": {"install": "release", "chartVersion": "0.39.0"},
+        "tracing:kubernetes": {"existingNamespaces": ["harness"]},
+    }
     refs = charts.locate(config.parse(raw, stack="dev", secret_keys=set()))
     assert refs["harness"].version == "0.39.0"

@@ -24,7 +24,7 @@ from components.values.collector_config import (
 from components.values.collector_metrics import OWN
 from components.values.collector_tls import CollectorTls
 from config.collector import CollectorConfig
-from config.collector_tiers import DISK_FACTOR, FILL, HEADROOM, MB, first_tier, tiers
+from config.collector_tiers import DISK_FACTOR, FILL, HEADROOM, MB, Tier, first_tier, tiers
 from config.kinds import quantity
 from config.rules.collector import LEAST_BURST
 from ops import chart_lock
@@ -78,17 +78,26 @@ def test_whatever_is_configured_holds_together(section: dict[str, Any]) -> None:
         assert_nothing_holds_spans_back(collector)
         receivers = section.get("receivers", ["otlpGrpc", "otlpHttp"])
         assert_only_what_is_asked_for_is_open(values, receivers if tier.is_first else ["otlpGrpc"])
-        queue, storage = outgoing(collector)["sending_queue"], collector_storage(collector)
-        arriving = section["queue"].get("ingestMBps", 1) * MB
-        arriving *= section["queue"].get("outageMinutes", 10) * 60
-        assert queue["queue_size"] * tier.replicas >= arriving * HEADROOM
-        assert queue["queue_size"] * DISK_FACTOR <= storage["max_size"]
-        if tier.workload == "statefulset":
-            [claim] = values["statefulset"]["volumeClaimTemplates"]
-            size = quantity(claim["spec"]["resources"]["requests"]["storage"])
-            assert storage["max_size"] <= float(size) * FILL
+        assert (tier.queue is None) == (tier.workload == "daemonset" and not tier.is_last)
+        if tier.queue is not None:
+            assert_the_queue_holds_the_budget(section, tier, values)
         path.append(collector)
     assert_spans_are_cleaned_first_and_left_out_last(path)
+
+
+def assert_the_queue_holds_the_budget(
+    section: dict[str, Any], tier: Tier, values: dict[str, Any]
+) -> None:
+    collector = values["alternateConfig"]
+    queue, storage = outgoing(collector)["sending_queue"], collector_storage(collector)
+    arriving = section["queue"].get("ingestMBps", 1) * MB
+    arriving *= section["queue"].get("outageMinutes", 10) * 60
+    assert queue["queue_size"] * tier.replicas >= arriving * HEADROOM
+    assert queue["queue_size"] * DISK_FACTOR <= storage["max_size"]
+    if tier.workload == "statefulset":
+        [claim] = values["statefulset"]["volumeClaimTemplates"]
+        size = quantity(claim["spec"]["resources"]["requests"]["storage"])
+        assert storage["max_size"] <= float(size) * FILL
 
 
 def outgoing(collector: dict[str, Any]) -> dict[str, Any]:
@@ -120,9 +129,10 @@ def assert_nothing_holds_spans_back(collector: dict[str, Any]) -> None:
     assert not [name for name in collector["processors"] if name.partition("/")[0] == "batch"]
     exporter = outgoing(collector)
     queue = exporter["sending_queue"]
-    assert queue["storage"] in collector["service"]["extensions"]
-    assert queue["sizer"] == "bytes"
-    assert queue["batch"]["max_size"] < MESSAGE_MAX
+    if queue != {"enabled": False}:
+        assert queue["storage"] in collector["service"]["extensions"]
+        assert queue["sizer"] == "bytes"
+        assert queue["batch"]["max_size"] < MESSAGE_MAX
     assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
     if "protocol" in exporter:
         # A queue of a single pod's exporter would be in memory.
@@ -193,33 +203,50 @@ def test_a_second_tier_is_there_only_where_it_is_needed(
         assert ("clusterIP" in part["service"]) == (name == GATEWAY)
 
 
-def test_a_deployment_keeps_its_queue_on_a_claim_and_a_daemonset_on_its_node() -> None:
+def test_a_deployment_keeps_its_queue_on_a_claim_and_a_daemonset_with_its_pod() -> None:
     deployment, daemonset = tiers_of({})[FIRST], tiers_of({"mode": "daemonset"})[FIRST]
     assert deployment["mode"] == "statefulset"
     [claim] = deployment["statefulset"]["volumeClaimTemplates"]
     assert claim["spec"]["resources"]["requests"]["storage"] == "2Gi"
     [volume] = daemonset["extraVolumes"]
-    path = "/var/lib/otelcol/otel-opentelemetry-collector"
-    assert volume["hostPath"] == {"path": path, "type": "DirectoryOrCreate"}
+    assert volume["emptyDir"] == {"sizeLimit": "2Gi"}
     for values in (deployment, daemonset):
         [mount] = values["extraVolumeMounts"]
         assert mount["name"] in (claim["metadata"]["name"], volume["name"])
         assert mount["mountPath"] == collector_storage(values["alternateConfig"])["directory"]
 
 
-def test_a_daemonset_may_keep_its_queue_with_its_pod_and_needs_no_root_then() -> None:
-    settings: dict[str, Any] = {"mode": "daemonset", "queue": {"volume": "emptyDir"}}
-    [values] = tiers_of(settings).values()
-    assert values["extraVolumes"] == [{"name": "queue", "emptyDir": {"sizeLimit": "2Gi"}}]
-    assert values["podSecurityContext"]["runAsNonRoot"] is True
-    assert values["podSecurityContext"]["fsGroup"] == values["podSecurityContext"]["runAsUser"]
-    assert "runAsUser" not in values["securityContext"]
-    settings["queue"]["volumeSize"] = "5Gi"
+def test_the_queue_of_a_daemonset_never_fills_what_its_pod_may_write() -> None:
+    settings: dict[str, Any] = {"mode": "daemonset", "queue": {"volumeSize": "5Gi"}}
     [values] = tiers_of(settings).values()
     [volume] = values["extraVolumes"]
     assert volume["emptyDir"]["sizeLimit"] == "5Gi"
     file = collector_storage(values["alternateConfig"])["max_size"]
     assert file < 5 * 2**30, "a pod that fills its volume is evicted"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"mode": "agent-gateway"}, {"mode": "daemonset", "sampling": TAIL}],
+    ids=["asked for", "for whole traces"],
+)
+def test_agents_with_a_gateway_keep_nothing_and_answer_when_it_has(
+    settings: dict[str, Any],
+) -> None:
+    agents, gateway = (tiers_of(settings)[tier] for tier in (FIRST, GATEWAY))
+    assert outgoing(agents["alternateConfig"])["sending_queue"] == {"enabled": False}
+    assert "file_storage/queue" not in agents["alternateConfig"]["extensions"]
+    assert "extraVolumes" not in agents
+    assert "statefulset" not in agents
+    assert outgoing(gateway["alternateConfig"])["sending_queue"]["storage"] == "file_storage/queue"
+
+
+@pytest.mark.parametrize("mode", ["deployment", "daemonset", "agent-gateway"])
+def test_no_pod_is_root_in_any_mode(mode: str) -> None:
+    for values in tiers_of({"mode": mode}).values():
+        assert values["podSecurityContext"]["runAsNonRoot"] is True
+        assert values["podSecurityContext"]["fsGroup"] == values["podSecurityContext"]["runAsUser"]
+        assert "runAsUser" not in values["securityContext"]
 
 
 def test_the_queue_holds_what_tempo_is_sized_for() -> None:

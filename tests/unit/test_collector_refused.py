@@ -89,7 +89,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a budget that a gateway's volume can't hold": (
         {
             "mode": "agent-gateway",
-            "queue": {"nodes": 10, "ingestMBps": 10, "volumeSize": "2Gi"},
+            "queue": {"ingestMBps": 10, "volumeSize": "2Gi"},
             "gateway": {"replicas": 3},
         },
         "queue.volumeSize",
@@ -103,6 +103,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "the budget beside its section": ({"outageMinutes": 5}, "outageMinutes", "queue.outageMinutes"),
     "nodes of a deployment": ({"queue": {"nodes": 3}}, "queue.nodes", "has no effect"),
+    "nodes of agents that keep nothing": (
+        {"mode": "agent-gateway", "queue": {"nodes": 3}},
+        "queue.nodes",
+        "has no effect",
+    ),
     "replicas of a daemonset": (
         {"mode": "daemonset", "replicas": 2},
         "replicas",

@@ -32,7 +32,6 @@ CHILDREN = {
         "namespace-otel",
         "namespace-tempo",
         "namespace-traefik",
-        "namespace-harness",
         "namespace-emojivoto",
     },
     "minio": {
@@ -104,7 +103,6 @@ CHILDREN = {
         "network-policies-collector",
         "network-policies-collector-gateway",
         "network-policies-traefik",
-        "network-policies-harness",
         "network-policies-demo-app-web",
         "network-policies-demo-app-emoji",
         "network-policies-demo-app-voting",
@@ -114,7 +112,6 @@ CHILDREN = {
         "network-policies-default-deny-tempo",
         "network-policies-default-deny-otel",
         "network-policies-default-deny-traefik",
-        "network-policies-default-deny-harness",
         "network-policies-default-deny-emojivoto",
     },
     "open-hops": set(),
@@ -122,6 +119,7 @@ CHILDREN = {
 """Logical names of each component's resources: they are forever as well."""
 
 EVERYTHING: dict[str, Any] = {
+    "tracing:kubernetes": {"existingNamespaces": ["harness"]},
     "tracing:objectStore": {
         "replicas": 4,
         "versioning": True,

@@ -18,6 +18,7 @@ from components.contracts import Scraped, TraceMetrics
 from components.values.dashboards.services import services
 from ops.registrations import Recorded, record
 from ops.stack_files import ROOT
+from tests.unit.collector_settings import TAIL
 from tests.unit.platforms import (
     GRAFANA,
     PLATFORMS,
@@ -192,9 +193,9 @@ def test_without_an_operator_nothing_is_said_of_labels_that_nobody_knows() -> No
     assert all('namespace="' in text for text in of_the_stack)
 
 
-def in_two_tiers(prometheus: dict[str, Any]) -> Recorded:
+def in_two_tiers(prometheus: dict[str, Any], **tiers: Any) -> Recorded:
     settings: dict[str, Any] = {
-        "tracing:collector": {"mode": "agent-gateway", "releaseName": "otel"},
+        "tracing:collector": {"releaseName": "otel", **(tiers or {"mode": "agent-gateway"})},
         "tracing:prometheus": prometheus,
         "tracing:grafana": GRAFANA["api"],
     }
@@ -219,9 +220,12 @@ def test_what_two_tiers_send_is_not_added_up() -> None:
     [sent] = asked_by(run, "Spans sent")
     assert sent.startswith("sum by (job, exporter)")
     not_queued, not_sent = asked_by(run, "Lost by the collector")
-    # The first tier keeps what the gateway has no room for; either may be refused for good.
+    # The first tier keeps what the gateway has no room for, or refuses it; what an agent without a
+    # queue could not send, the application was told.
     assert 'job="otel"' in not_queued
-    assert "job=" not in not_sent
+    assert 'job="otel-gateway"' in not_sent
+    both = in_two_tiers(PLATFORMS[TWO]["tracing:prometheus"], replicas=2, sampling=TAIL)
+    assert "job=" not in asked_by(both, "Lost by the collector")[1]
 
 
 def test_two_tiers_that_nobody_can_tell_apart_are_said_to_count_twice() -> None:
@@ -246,7 +250,7 @@ def test_alerts_of_two_tiers_miss_neither_and_count_no_span_twice() -> None:
     assert 'job="otel"' in alerts["CollectorRefusesSpans"]
     not_queued, _, not_sent = alerts["CollectorLosesSpans"].partition(" or ")
     assert 'job="otel"' in not_queued
-    assert "job=" not in not_sent
+    assert 'job="otel-gateway"' in not_sent
     assert "job=" not in alerts["CollectorQueueFills"]
     for text in expressions(run):
         parse(text)

@@ -87,6 +87,7 @@ def run_of(app: str, stack: str = "dev", **more: Any) -> Recorded:
         "tracing:demoApp": APPS[app] | more,
         "tracing:kubernetes": {"context": "c"},
         "tracing:collector": {},
+        "tracing:linkerd": {"cniEnabled": True},
         "tracing:allowInsecure": {"all": "a test"},
     }
     return record(stack, raw, {})

@@ -513,23 +513,19 @@ def test_the_questions_are_reviews_of_oneself() -> None:
 
 
 def test_pods_that_a_namespace_refuses_are_found(kubectl: ScriptedKubectl) -> None:
-    agents = stack(
-        collector={"mode": "daemonset"},
-        kubernetes={"context": "staging", "podSecurity": {"otel": "privileged"}},
+    # What the program makes satisfies every level; what a stack's own values say may not.
+    values = {"podSecurityContext": {"hostNetwork": True}}
+    harness = {"install": "release", "values": {"platform": values}}
+    own = stack(
+        harness=harness, kubernetes={"context": "staging", "existingNamespaces": ["harness"]}
     )
     found: list[Finding] = []
     for level, refused in {"privileged": False, "baseline": True, "restricted": True}.items():
-        kubectl.answers({"get namespaces": items(named("otel", labels={LABEL: level}))})
-        found = list(pod_security.CHECK.run(agents))
-        assert [each.what for each in found if "collector-release" in each.what] == [
-            each.what for each in found
-        ]
-        assert bool(found) is refused
-        # Root is refused by the one and not by the other.
-        assert any("runAsUser" in each.what for each in found) is (level == "restricted")
-    assert found[0].command.endswith(f"label namespace otel {LABEL}=privileged --overwrite")
-    # A collector with a volume of its own keeps all of the standard.
-    assert pod_security.CHECK.run(stack()) == []
+        kubectl.answers({"get namespaces": items(named("harness", labels={LABEL: level}))})
+        found = list(pod_security.CHECK.run(own))
+        assert ["harness-release" in each.what for each in found] == [True] * refused
+    assert found[0].command.endswith(f"label namespace harness {LABEL}=privileged --overwrite")
+    assert pod_security.CHECK.run(stack(collector={"mode": "daemonset"})) == []
 
 
 # The state

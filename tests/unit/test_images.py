@@ -187,7 +187,8 @@ def test_an_image_of_the_stack_file_is_named_with_its_registry(tmp_path: Path) -
 def test_images_that_are_not_known_are_said_with_the_way_to_find_them(tmp_path: Path) -> None:
     file = stack_file(
         tmp_path,
-        "config: {tracing:collector: {}, tracing:harness: {install: release}, tracing:kafka: "
+        "config: {tracing:kubernetes: {existingNamespaces: [harness]}, tracing:collector: {}, "
+        "tracing:harness: {install: release}, tracing:kafka: "
         "{operator: existing, brokers: {replicas: 1}}, tracing:tempo: "
         "{profile: distributed-3, acknowledgeNoDowngrade: true}}",
     )

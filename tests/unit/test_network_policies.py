@@ -226,6 +226,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
             "tracing:tempo": {"profile": "monolithic", "namespace": "tempo"},
             "tracing:traefik": {},
             "tracing:harness": {"install": "release"},
+            "tracing:kubernetes": {"existingNamespaces": ["harness"]},
             "tracing:demoApp": {"app": "hotrod", "ingress": {"host": "hotrod.example.com"}},
             "tracing:prometheus": {"operator": {}},
             "tracing:networkPolicies": {
@@ -245,9 +246,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         minio -> minio: 9000
         traefik elsewhere -> minio: 9000
         traefik elsewhere -> hotrod: 8080
-        traefik elsewhere harness -> harness: *
         harness -> tempo: 4317
-        harness -> {ADDRESSES} metadata {CLUSTER}: *
         traefik -> tempo: 4317
         traefik -> shop: *
         traefik -> api-server: 6443
@@ -366,6 +365,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         {
             "tracing:tempo": {"profile": "monolithic"},
             "tracing:demoApp": {"linkerd": True, "voteBot": False},
+            "tracing:linkerd": {"cniEnabled": True},
         },
         True,
         f"""

@@ -38,13 +38,11 @@ def test_it_stands_for_every_reason_that_a_closed_stack_is_asked_for() -> None:
     for key in (
         "tracing:allowInsecure.collector-to-tempo",
         "tracing:allowTags.tempo.image",
-        "tracing:kubernetes.podSecurity.otel",
         "tracing:traefik.routeNamespaces",
     ):
         assert key in asked
     stack = config.parse(OPEN, stack="prod", secret_keys=set())
     assert set(insecure_hops(stack).values()) == {WHY}
-    assert config.pod_security_levels(stack) == {"otel": "privileged"}
 
 
 def test_there_are_no_network_policies_then_unless_they_are_asked_for() -> None:
@@ -60,7 +58,6 @@ def test_what_a_closed_stack_says_may_stay_beside_it_and_its_own_reasons_are_sho
         "tracing:allowTags": {"all": "a mirror"},
         "tracing:traefik": {"acknowledgeSecrets": True},
         "tracing:networkPolicies": {"senders": {"namespaces": ["shop"]}},
-        "tracing:kubernetes": {"context": "prod", "podSecurity": {"otel": "privileged"}},
         "tracing:grafana": {"mode": "sidecar", "namespace": "grafana"},
     }
     stack = config.parse(OPEN | said, stack="prod", secret_keys=set())
@@ -76,7 +73,6 @@ def test_a_preview_shows_that_everything_is_open_and_why() -> None:
         "tracing:allowInsecure": {"all": "a mesh"},
         "tracing:allowTags": {"all": "a mirror"},
         "tracing:traefik": {"acknowledgeSecrets": True},
-        "tracing:kubernetes": {"context": "prod", "podSecurity": {"otel": "privileged"}},
     }
     assert "everything" not in record("prod", CLOSED | allowed, {}).one("open-hops").inputs
 

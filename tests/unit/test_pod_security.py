@@ -67,114 +67,70 @@ def test_every_namespace_says_the_level_in_all_modes_and_of_which_version(stack:
             said = resource.inputs["metadata"]["labels"]
             for mode in MODES:
                 assert said[f"pod-security.kubernetes.io/{mode}-version"] == "v1.36"
-            assert said["pod-security.kubernetes.io/audit"] == "restricted"
-            enforced = said["pod-security.kubernetes.io/enforce"]
-            assert said["pod-security.kubernetes.io/warn"] == enforced
 
 
-EXCEPTIONS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
-    "nothing special": ({"tracing:collector": {}, "tracing:traefik": {}}, {}),
-    "a collector on each node": (
-        {"tracing:collector": {"mode": "daemonset"}},
-        {"otel": "privileged"},
+TEMPO_3 = {"profile": "distributed-3", "acknowledgeNoDowngrade": True}
+WHATEVER_THERE_IS: dict[str, dict[str, Any]] = {
+    "everything": {"tracing:collector": {}, "tracing:traefik": {}, "tracing:vulture": {}},
+    "a collector on each node": {"tracing:collector": {"mode": "daemonset"}},
+    "agents beside Tempo": {"tracing:collector": {"mode": "agent-gateway", "namespace": "tempo"}},
+    "an application with Linkerd's proxies": {
+        "tracing:demoApp": {"linkerd": True},
+        "tracing:linkerd": {"cniEnabled": True},
+    },
+    "Strimzi of somebody else": {
+        "tracing:tempo": TEMPO_3,
+        "tracing:kafka": {"operator": "existing"},
+    },
+    "Strimzi": {"tracing:tempo": TEMPO_3, "tracing:kafka": {}},
+    "a stack that is open": {"tracing:collector": {"mode": "daemonset"}, "tracing:open": "a test"},
+}
+
+
+@pytest.mark.parametrize("case", WHATEVER_THERE_IS)
+def test_every_namespace_of_the_stacks_own_is_restricted(case: str) -> None:
+    said = labels(record("dev", WHATEVER_THERE_IS[case], {}))
+    assert said
+    assert [of for each in said.values() for of in each.values() if of != "restricted"] == []
+
+
+NEEDS_MORE: dict[str, tuple[dict[str, Any], str, str]] = {
+    "Harness's chart": (
+        {"tracing:harness": {"install": "release"}},
+        "tracing:harness.namespace",
+        "harness",
     ),
-    "a collector on each node whose queue goes with its pod": (
-        {"tracing:collector": {"mode": "daemonset", "queue": {"volume": "emptyDir"}}},
-        {},
-    ),
-    "beside Tempo": (
-        {"tracing:collector": {"mode": "agent-gateway", "namespace": "tempo"}},
-        {"tempo": "privileged"},
-    ),
-    "an application with Linkerd's proxies": (
-        {"tracing:demoApp": {"linkerd": True}},
-        {"emojivoto": "privileged"},
-    ),
-    "Harness": ({"tracing:harness": {"install": "release"}}, {"harness": "privileged"}),
-    "Strimzi of somebody else": (
-        {
-            "tracing:tempo": {"profile": "distributed-3", "acknowledgeNoDowngrade": True},
-            "tracing:kafka": {"operator": "existing"},
-        },
-        {},
-    ),
-    "Strimzi": (
-        {
-            "tracing:tempo": {"profile": "distributed-3", "acknowledgeNoDowngrade": True},
-            "tracing:kafka": {},
-        },
-        {},
-    ),
-    "as the stack says": (
-        {"tracing:collector": {}, "tracing:kubernetes": {"podSecurity": {"otel": "privileged"}}},
-        {"otel": "privileged"},
-    ),
-    "two of them in one namespace": (
-        {
-            "tracing:tempo": {"profile": "distributed-3", "acknowledgeNoDowngrade": True},
-            "tracing:kafka": {"operator": "existing", "namespace": "shared"},
-            "tracing:collector": {"mode": "daemonset", "namespace": "shared"},
-        },
-        {"shared": "privileged"},
+    "a meshed application": (
+        {"tracing:demoApp": {"linkerd": True}, "tracing:linkerd": {}},
+        "tracing:demoApp.linkerd",
+        "emojivoto",
     ),
 }
 
 
-@pytest.mark.parametrize("case", EXCEPTIONS)
-def test_a_namespace_is_less_strict_only_where_a_component_needs_it(case: str) -> None:
-    raw, expected = EXCEPTIONS[case]
-    enforced = {name: each["enforce"] for name, each in labels(record("dev", raw, {})).items()}
-    assert enforced == dict.fromkeys(enforced, "restricted") | expected
-
-
-LEVELS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "a namespace of others": (
-        {"existingNamespaces": ["otel"], "podSecurity": {"otel": "baseline"}},
-        "otel",
-        "is no namespace that this stack makes",
-    ),
-    "a namespace that there is not": ({"podSecurity": {"otl": "baseline"}}, "otl", "otel, tempo"),
-    "stricter than the pods are": (
-        {"podSecurity": {"otel": "baseline"}},
-        "otel",
-        "its queue on the node's disk",
-    ),
-    "a level that there is not": ({"podSecurity": {"otel": "strict"}}, "otel", "restricted"),
-}
-
-
-@pytest.mark.parametrize("case", LEVELS)
-def test_a_level_that_can_not_be_is_refused(case: str) -> None:
-    kubernetes, key, remedy = LEVELS[case]
-    raw = {"tracing:kubernetes": kubernetes, "tracing:collector": {"mode": "daemonset"}}
+@pytest.mark.parametrize("case", NEEDS_MORE)
+@pytest.mark.parametrize("open_", [False, True], ids=["closed", "open"])
+def test_what_needs_more_is_put_into_a_namespace_that_is_there_or_refused(
+    case: str, open_: bool
+) -> None:
+    raw, key, namespace = NEEDS_MORE[case]
+    raw = raw | ({"tracing:open": "a test"} if open_ else {})
     with pytest.raises(config.ConfigError) as refused:
         config.parse(raw, stack="dev", secret_keys=set())
     [finding] = refused.value.findings
-    assert finding.path == f"tracing:kubernetes.podSecurity.{key}"
-    assert remedy in finding.message
+    assert finding.path == key
+    assert "tracing:kubernetes.existingNamespaces" in finding.message
+    raw = {**raw, "tracing:kubernetes": {"existingNamespaces": [namespace]}}
+    assert namespace not in labels(record("dev", raw, {}))
 
 
-NEEDS_MORE: dict[str, dict[str, Any]] = {
-    "otel": {"tracing:collector": {"mode": "agent-gateway"}},
-    "harness": {"tracing:harness": {"install": "release"}},
-    "emojivoto": {"tracing:demoApp": {"linkerd": True}},
-}
-
-
-@pytest.mark.parametrize("namespace", NEEDS_MORE)
-def test_outside_dev_a_namespace_that_may_more_is_written_in_the_stack(namespace: str) -> None:
-    raw = NEEDS_MORE[namespace] | {
-        "tracing:kubernetes": {"context": "staging"},
-        "tracing:allowInsecure": {"all": "a test"},
-    }
+def test_a_level_can_not_be_written() -> None:
+    raw = {"tracing:kubernetes": {"podSecurity": {"tempo": "privileged"}}}
     with pytest.raises(config.ConfigError) as refused:
-        config.parse(raw, stack="staging", secret_keys=set())
+        config.parse(raw, stack="dev", secret_keys=set())
     [finding] = refused.value.findings
-    assert finding.path == f"tracing:kubernetes.podSecurity.{namespace}"
-    assert f"write {namespace}: privileged" in finding.message
-    for own in ({"podSecurity": {namespace: "privileged"}}, {"existingNamespaces": [namespace]}):
-        raw["tracing:kubernetes"] = {"context": "staging", **own}
-        config.parse(raw, stack="staging", secret_keys=set())
+    assert finding.path == "tracing:kubernetes.podSecurity"
+    assert "existingNamespaces" in finding.message
 
 
 def test_a_namespace_of_others_gets_no_labels() -> None:

@@ -337,9 +337,14 @@ CASES: dict[str, list[Case]] = {
             "enforce is missing",
         ),
         Case(
-            namespace(level="baseline"),
+            namespace(level="restricted"),
             namespace(level="privileged"),
             "is privileged",
+        ),
+        Case(
+            namespace(level="restricted"),
+            namespace(level="baseline"),
+            "is baseline",
         ),
     ],
     "consistent-retention": [

@@ -167,7 +167,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
                 "install": "release",
                 "services": ["ng-manager"],
                 "values": {"global": {"monitoring": {"otel": {"collectorEndpoint": "http://x"}}}},
-            }
+            },
+            "tracing:kubernetes": {"existingNamespaces": ["harness"]},
         },
         "tracing:harness.services",
         "reaches every service; remove one of the two",

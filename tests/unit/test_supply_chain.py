@@ -129,6 +129,7 @@ def test_digests_of_the_stack_file_are_in_its_bill_and_missing_ones_are_said(
   tracing:traefik: {{}}
   tracing:collector: {{image: "registry.example.com/team/otelcol:1.0@sha256:{DIGEST}"}}
   tracing:harness: {{install: release}}
+  tracing:kubernetes: {{existingNamespaces: [harness]}}
 """,
         encoding="utf-8",
     )

@@ -150,8 +150,8 @@ def _lost(tempo: TempoMetrics, collector: CollectorMetrics | None) -> tuple[Pane
         panels += [
             Panel(
                 title="Refused by the collector",
-                description="Spans told back to the application, by receiver: no memory or no room "
-                f"in the queue.{_tiers(collector)}",
+                description="Spans told back to the application, by receiver: no memory, no room "
+                f"in the queue, or no gateway behind an agent.{_tiers(collector)}",
                 unit="cps",
                 queries=(
                     Query(
@@ -169,7 +169,7 @@ def _lost(tempo: TempoMetrics, collector: CollectorMetrics | None) -> tuple[Pane
                 unit="cps",
                 queries=(
                     Query(
-                        # What the gateway has no room for, the first tier keeps.
+                        # What the gateway has no room for, the first tier keeps or refuses.
                         expr=_rate_of(
                             collector.first_tiers("otelcol_exporter_enqueue_failed_spans"),
                             "exporter",
@@ -177,8 +177,9 @@ def _lost(tempo: TempoMetrics, collector: CollectorMetrics | None) -> tuple[Pane
                         legend="{{exporter}} not queued",
                     ),
                     Query(
-                        expr=_rate(
-                            collector.scraped, "otelcol_exporter_send_failed_spans", "exporter"
+                        # Nor is lost what an agent without a queue could not send: it said so.
+                        expr=_rate_of(
+                            collector.queued("otelcol_exporter_send_failed_spans"), "exporter"
                         ),
                         legend="{{exporter}} not sent",
                     ),
