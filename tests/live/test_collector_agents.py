@@ -16,6 +16,7 @@ import pytest
 from components.values.collector_metrics import METRICS_PORT
 from tests.live.figures import Figures
 from tests.live.needs import STACK, Needs
+from tests.live.otelcol import Sender
 from tests.live.platform import (
     GONE_SECONDS,
     PODS_SECONDS,
@@ -25,7 +26,7 @@ from tests.live.platform import (
     operations,
     small_store,
 )
-from tests.live.traces import SENDERS, export_request, span_names
+from tests.live.traces import SENDERS, TOGETHER, export_request, load, span_ids, span_names
 from tests.live.waiting import until
 
 NAMES = f"tracing-live-{secrets.token_hex(4)}"
@@ -33,6 +34,8 @@ AGENT = "opentelemetry-collector"
 GATEWAY = f"{AGENT}-gateway"
 REPLICAS = 2
 TRACES = 20
+SPANS = 10_000
+LOAD_SECONDS = 120
 SENT = re.compile(r"^otelcol_exporter_sent_spans(?:_total)?\{.*\} (\S+)$", re.MULTILINE)
 
 
@@ -123,6 +126,38 @@ def test_every_trace_is_whole_and_both_pods_of_the_gateway_had_some(platform: Pl
     assert sum(handed_on) == 2 * TRACES
     # By their ids; that one pod has all of twenty is as likely as that of coins.
     assert all(count > 0 and count % 2 == 0 for count in handed_on), handed_on
+
+
+def test_agents_that_are_thrown_away_under_load_lose_nothing_that_was_acknowledged(
+    platform: Platform, figures: Figures
+) -> None:
+    requests = load(SPANS)
+    agents = (f"--namespace={NAMES}-collector", f"--selector=app.kubernetes.io/instance={AGENT}")
+    with (
+        platform.cluster.kept_forward(platform.at("otlpGrpcEndpoint")) as receiver,
+        Sender(receiver, requests.values()) as sender,
+    ):
+        for share in (1 / 3, 2 / 3):
+
+            def part(share: float = share) -> bool:
+                return len(sender.acknowledged) >= share * SPANS
+
+            until(f"{share:.0%} are acknowledged", LOAD_SECONDS, part)
+            # With all that is theirs; at once, as a node takes its pods along.
+            platform.cluster.run("delete", "pods", *agents, "--force", "--grace-period=0")
+        sender.wait()
+    assert len(sender.acknowledged) == SPANS
+    figures.add("agents thrown away: requests refused, and sent again", len(sender.refusals), "")
+    missing = {*requests}
+    with platform.cluster.forwarded(platform.at("tempoUrl")) as tempo:
+
+        def all_whole() -> bool:
+            for trace_id in sorted(missing):
+                assert len(span_ids(tempo, trace_id)) == TOGETHER
+                missing.remove(trace_id)
+            return True
+
+        until(f"every trace of {SPANS} spans is whole", TRACE_SECONDS, all_whole)
 
 
 def test_it_comes_down_and_leaves_nothing_in_the_cluster(platform: Platform) -> None:

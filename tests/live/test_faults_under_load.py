@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from components.tempo import QUERY_PORT
 from config import MinioConfig
@@ -36,22 +34,17 @@ from tests.live.figures import Figures
 from tests.live.needs import STACK, Needs
 from tests.live.otelcol import Sender
 from tests.live.platform import PODS_SECONDS, Platform, applied, small_store
-from tests.live.traces import export_request, span_ids, span_ids_in_blocks
+from tests.live.traces import TOGETHER, Load, load, span_ids, span_ids_in_blocks
 from tests.live.waiting import until
 
 NAMES = f"tracing-live-{secrets.token_hex(4)}"
 SPANS: Final = 100_000
 SPANS_IN_OUTAGE: Final = 20_000
-TOGETHER: Final = 100
-"""Spans of a trace, which are one request."""
 LOAD_SECONDS: Final = 300
 FLUSH_AGAIN_SECONDS: Final = 60
 FOUND_SECONDS: Final = 900
 """Queriers look for new blocks every five minutes."""
 OUTAGE_SECONDS: Final = float(os.environ.get("TRACING_FAULTS_OUTAGE_SECONDS") or 300)
-
-Load = dict[str, ExportTraceServiceRequest]
-"""Requests by the ids of their traces."""
 
 
 @pytest.fixture(scope="module")
@@ -73,21 +66,6 @@ def platform(
     with applied(needs, figures, tmp_path_factory.mktemp("load"), STACK, changes) as platform:
         until("every pod is ready", PODS_SECONDS, platform.pods_are_ready)
         yield platform
-
-
-def load(count: int) -> Load:
-    """So many spans, in traces of one request each."""
-    requests: Load = {}
-    for _ in range(count // TOGETHER):
-        trace_id = secrets.token_hex(16)
-        request = export_request(trace_id, "work")
-        [scope] = request.resource_spans[0].scope_spans
-        for _ in range(TOGETHER - 1):
-            another = scope.spans.add()
-            another.CopyFrom(scope.spans[0])
-            another.span_id = random.randbytes(8)
-        requests[trace_id] = request
-    return requests
 
 
 def lost(

@@ -8,7 +8,7 @@ import secrets
 import time
 import urllib.parse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -42,6 +42,28 @@ def export_request(trace_id: str, name: str) -> ExportTraceServiceRequest:
             )
         ]
     )
+
+
+Load = dict[str, ExportTraceServiceRequest]
+"""Requests by the ids of their traces."""
+
+TOGETHER: Final = 100
+"""Spans of a trace of a load, which are one request."""
+
+
+def load(count: int) -> Load:
+    """So many spans, in traces of one request each."""
+    requests: Load = {}
+    for _ in range(count // TOGETHER):
+        trace_id = secrets.token_hex(16)
+        request = export_request(trace_id, "work")
+        [scope] = request.resource_spans[0].scope_spans
+        for _ in range(TOGETHER - 1):
+            another = scope.spans.add()
+            another.CopyFrom(scope.spans[0])
+            another.span_id = secrets.token_bytes(8)
+        requests[trace_id] = request
+    return requests
 
 
 def send_http(authority: str, spans: ExportTraceServiceRequest) -> None:
