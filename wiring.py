@@ -309,6 +309,7 @@ def demo_app(at: Site, traces_to: TraceIngest) -> None:
             namespace=namespace,
             traces_to=traces_to,
             surroundings=at.surroundings,
+            proxies_send=at.stack.linkerd is not None,
         )
         at.networks.append(DemoApp("demo-app", args, at.opts).network)
 
@@ -364,10 +365,10 @@ def grafana(
 
 def network_policies(at: Site, ingest: TraceIngest, query: TraceQuery) -> None:
     """Who may connect to whom: after all components, which say so."""
-    if not at.stack.network_policies.enabled:
-        return
     for text in config.kept_out(at.stack):
         pulumi.log.warn(text)
+    if not at.stack.network_policies.enabled:
+        return
     from_outside = (
         *connections(at.surroundings.senders, ingest.receivers),
         *connections(at.surroundings.askers, query.server),

@@ -146,7 +146,7 @@ class Collector(pulumi.ComponentResource):
             server = certificate(
                 f"{name}-certificate",
                 given=settings.tls.secret_name,
-                secret_name=f"{settings.release_name}-tls",
+                secret_name=settings.certificate_name,
                 namespace=args.namespace,
                 dns_names=[service_host(t.release_name, args.namespace) for t in tiers if t],
                 tls=args.tls,
@@ -157,7 +157,7 @@ class Collector(pulumi.ComponentResource):
             client = certificate(
                 f"{name}-client-certificate",
                 given=given.secret_name if given else None,
-                secret_name=f"{settings.release_name}-client-tls",
+                secret_name=settings.client_certificate_name,
                 namespace=args.namespace,
                 # Nobody calls it by this name: it is who shows the certificate.
                 dns_names=[service_host(settings.release_name, args.namespace)],

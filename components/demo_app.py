@@ -32,6 +32,8 @@ class DemoAppArgs:
     namespace: Input[str]
     traces_to: TraceIngest
     surroundings: Surroundings
+    proxies_send: bool
+    """Whether Linkerd's proxies are told to send spans."""
 
 
 class DemoApp(pulumi.ComponentResource):
@@ -76,6 +78,11 @@ class DemoApp(pulumi.ComponentResource):
             programs,
             args.namespace,
             args.surroundings.ingress_controllers if settings.ingress is not None else (),
+            (
+                args.traces_to.require_otlp_grpc().server
+                if args.proxies_send and settings.linkerd
+                else None
+            ),
         )
         front = programs[0].service
         assert front is not None

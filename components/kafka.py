@@ -7,7 +7,7 @@ import pulumi
 import pulumi_random as random
 from pulumi import Input, Output, ResourceOptions
 
-from config.kafka import KAFKA_OPERATOR, KafkaClusterConfig
+from config.kafka import KAFKA_OPERATOR, LOGIN_SECRET, KafkaClusterConfig
 from config.tempo import KafkaConfig
 
 from .contracts import ChartRef, KafkaAccess, KafkaLogin, joined, service_host
@@ -31,7 +31,6 @@ _API_VERSION: Final = "kafka.strimzi.io/v1"
 _USERNAME_KEY: Final = "username"
 _PASSWORD_KEY: Final = "password"
 
-_LOGIN_SECRET: Final = "tempo-kafka-login"
 """Not named after the cluster: a rename of that is refused, and must not have changed these."""
 
 
@@ -115,7 +114,7 @@ class Kafka(pulumi.ComponentResource):
                 {
                     "apiVersion": "v1",
                     "kind": "Secret",
-                    "metadata": object_metadata(_LOGIN_SECRET, namespace),
+                    "metadata": object_metadata(LOGIN_SECRET, namespace),
                     "stringData": {_USERNAME_KEY: USER, _PASSWORD_KEY: password},
                 },
                 child,

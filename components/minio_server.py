@@ -157,7 +157,7 @@ class MinioServer(pulumi.ComponentResource):
             tls_secret = certificate(
                 f"{name}-certificate",
                 given=settings.tls.secret_name,
-                secret_name=f"{settings.name}-tls",
+                secret_name=settings.certificate_name,
                 namespace=args.namespace,
                 dns_names=[own] if settings.replicas == 1 else [own, pool],
                 tls=args.tls,

@@ -213,7 +213,7 @@ class Tempo(pulumi.ComponentResource):
             secret_name=certificate(
                 f"{name}-certificate",
                 given=settings.tls.secret_name,
-                secret_name=f"{settings.release_name}-tls",
+                secret_name=settings.certificate_name,
                 namespace=args.namespace,
                 dns_names=[own, *map(service, roles)],
                 tls=args.tls,

@@ -99,7 +99,7 @@ class Traefik(pulumi.ComponentResource):
         secret = settings.metrics_tls and certificate(
             f"{name}-certificate",
             given=settings.metrics_tls.secret_name,
-            secret_name=f"{settings.release_name}-metrics-tls",
+            secret_name=settings.certificate_name,
             namespace=namespace,
             dns_names=[host],
             tls=args.tls,

@@ -1,5 +1,6 @@
 """Settings of the OpenTelemetry collector."""
 
+import re
 from typing import Annotated, ClassVar, Final, Literal
 from urllib.parse import quote
 
@@ -23,6 +24,23 @@ from .tls import ClientCertificateConfig, ServerCertificateConfig
 
 ATTRIBUTE_VALUE_MAX: Final = 256
 """Characters that the collector reads of a value in OTEL_RESOURCE_ATTRIBUTES, percent-encoded."""
+
+KUBERNETES_ATTRIBUTES: Final = (
+    "k8s.namespace.name",
+    "k8s.pod.name",
+    "k8s.pod.uid",
+    "k8s.pod.start_time",
+    "k8s.node.name",
+    "k8s.deployment.name",
+    "k8s.statefulset.name",
+    "k8s.daemonset.name",
+    "k8s.cronjob.name",
+    "k8s.job.name",
+)
+"""What the collector adds of the sender's pod, as far as the pod has it."""
+
+REDACTED: Final = ("authorization", "cookie", "cookies", "api-key", "apikey")
+"""Attributes that hold credentials, whatever stands before their names (set-cookie, x-api-key)."""
 
 CollectorReceiver = Literal[
     "otlpGrpc",
@@ -55,14 +73,19 @@ AttributeValue = Annotated[NonEmpty, AfterValidator(_attribute_value)]
 class QueueConfig(Section):
     """Where spans wait, on disk, while Tempo does not take them."""
 
+    refused: ClassVar = {
+        "volume": "follows from the mode: a claim; of a daemonset a volume that lives as long as "
+        "its pod; none for agents with a gateway; remove it",
+    }
+
     outage_minutes: PerEnvironment[Annotated[int, Field(ge=1, le=1440)]] = 10
     """How long Tempo may be away without anything being lost, in minutes."""
     ingest_mbps: PerEnvironment[Annotated[IngestRate | None, Field(alias="ingestMBps")]] = None
     """Spans that arrive at all pods together, in MB (10^6 bytes) a second, at peak: above 0, at
     most 1000. If not given: `tempo.capacity.ingestMBps`, or 1 (about 2,300 spans a second)."""
     volume_size: PerEnvironment[Size | None] = None
-    """Volume of each pod; what the budget needs if not given. Of a daemonset: how much of a node's
-    disk its pod may fill. Agents before a gateway have none."""
+    """Volume of each pod; what the budget needs if not given. Of a daemonset: how much its pod may
+    write on the node's disk before it is evicted. Agents before a gateway have none."""
     nodes: PerEnvironment[Replicas | None] = None
     """Only for a daemonset without a gateway: nodes among which the spans that arrive are spread
     evenly. If not given each pod's queue is sized as if all came from its node."""
@@ -182,6 +205,12 @@ class ReceiverTlsConfig(ServerCertificateConfig):
     (mTLS)."""
 
 
+def redaction_pattern(name: str) -> str:
+    """The regular expression of a name, and of longer ones that end in it."""
+    parts = "[-_]".join(re.escape(part) for part in re.split("[-_]", name))
+    return f"(?i)(^|[^a-z0-9]){parts}$"
+
+
 class CollectorTelemetryConfig(Section):
     """What the collector tells of itself. Its metrics are always served, on port 8888, with
     `tls` over TLS."""
@@ -244,3 +273,13 @@ class CollectorConfig(Section):
     machine as well."""
     telemetry: CollectorTelemetryConfig = CollectorTelemetryConfig()
     resources: ComputeResources = ComputeResources(cpu="200m", memory="512Mi")
+
+    @property
+    def certificate_name(self) -> str:
+        """Secret with the receivers' certificate, where an issuer makes it."""
+        return f"{self.release_name}-tls"
+
+    @property
+    def client_certificate_name(self) -> str:
+        """Secret with the certificate that Tempo is shown, where an issuer makes it."""
+        return f"{self.release_name}-client-tls"

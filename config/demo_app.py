@@ -17,7 +17,7 @@ class DemoAppSettings(Section):
     ingress: PerEnvironment[IngressConfig | None] = None
     """Makes the application reachable from outside the cluster."""
     linkerd: PerEnvironment[bool] = False
-    """Let Linkerd inject its proxy into the pods. Needs `tracing:linkerd.cniEnabled`, or a
+    """Let Linkerd inject its proxy into the pods. Needs `tracing:kubernetes.linkerdCni`, or a
     namespace that is there already."""
 
 

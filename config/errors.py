@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 import pulumi
 from pydantic import BaseModel, ValidationError
@@ -159,7 +159,7 @@ def _message(detail: ErrorDetails, keys: Sequence[int | str], owner: type[BaseMo
             )
             return unknown_key(str(keys[-1]), known)
         case "missing":
-            return "is missing; write a value for it"
+            return f"is missing; write {_allowed(owner, keys[-1])}"
         case "literal_error":
             return f"{shown(given)} is not known; write one of {_list(context['expected'])}"
         case "union_tag_invalid":
@@ -204,6 +204,13 @@ _EXPECTED_TYPES: Final[Mapping[str, str]] = {
 
 def _wrong_type(kind: str) -> str:
     return _EXPECTED_TYPES.get(kind, f"is of the wrong kind ({kind.replace('_', ' ')})")
+
+
+def _allowed(owner: type[BaseModel] | None, key: int | str) -> str:
+    annotation = _field(owner, key)
+    if get_origin(annotation) is not Literal:
+        return "a value for it"
+    return f"one of {', '.join(map(str, get_args(annotation)))}"
 
 
 def _quoted(given: object) -> str:

@@ -26,7 +26,8 @@ class HarnessConfig(Section):
     `release`: this stack manages the umbrella chart's release."""
     namespace: PerEnvironment[DnsLabel] = "harness"
     """Namespace that Harness runs in, all of it: the umbrella chart knows no other than its
-    release's. With `install: release` the release is put there, and it has to be there already."""
+    release's. With `install: release` the release is put there; it has to be there already,
+    and no other component's."""
     release_name: PerEnvironment[ReleaseName] = "harness"
     """Name of the umbrella chart's release. Only for `install: release`."""
     chart_version: Promoted[

@@ -33,6 +33,7 @@ def hops_of(stack: StackConfig) -> Mapping[Hop, HopState]:
         **_store(stack),
         **_metrics(stack),
         **_grafana(stack),
+        **_readers(stack),
     }
 
 
@@ -123,6 +124,14 @@ def _metrics(stack: StackConfig) -> dict[Hop, HopState]:
             remedy="write tracing:traefik.metricsTls",
         )
     return hops
+
+
+def _readers(stack: StackConfig) -> dict[Hop, HopState]:
+    """Who is let in beside Grafana, or signs in at the gateway: passwords go this way."""
+    signs_in = stack.tenancy is not None and stack.tenancy.authentication is not None
+    if not signs_in and not stack.network_policies.readers.given:
+        return {}
+    return {"readers-to-tempo": HopState(encrypted=stack.tempo.tls is not None, remedy=_TEMPO_TLS)}
 
 
 def _grafana(stack: StackConfig) -> dict[Hop, HopState]:

@@ -10,6 +10,8 @@ from .platform import ComputeResources
 from .scope import PerEnvironment, Promoted
 
 KAFKA_OPERATOR: Final = "strimzi-kafka-operator"
+LOGIN_SECRET: Final = "tempo-kafka-login"
+"""Secret with Tempo's login, in Tempo's namespace and in Kafka's."""
 """Name of the operator's Helm release."""
 
 

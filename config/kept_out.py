@@ -1,15 +1,43 @@
-"""Whom the network policies of a stack keep out although it names them: as warnings, because each
-may be meant, and nothing is lost by it."""
+"""Whom a stack keeps out although it names them: as warnings, because each may be meant, and
+nothing is lost by it."""
 
 from .grafana import GrafanaApiConfig
 from .object_store import MinioConfig
-from .stack import StackConfig
+from .stack import StackConfig, can_be_meshed
 
 KEY = "tracing:networkPolicies"
 
 
 def kept_out(stack: StackConfig) -> list[str]:
     """What to tell who runs the stack."""
+    return [*_by_policies(stack), *_by_pod_security(stack), *_let_in(stack)]
+
+
+def _let_in(stack: StackConfig) -> list[str]:
+    """The other way round: who is not kept out by what stands there for it."""
+    if stack.tenancy is None or stack.network_policies.enabled:
+        return []
+    return [
+        "tracing:tenancy: keeps nobody from another tenant's traces without network policies: any "
+        "pod of the cluster may ask Tempo's own port as whichever tenant it says; write "
+        f"{KEY}.enabled: true"
+    ]
+
+
+def _by_pod_security(stack: StackConfig) -> list[str]:
+    namespace = (stack.collector or stack.tempo).namespace
+    if stack.linkerd is None or can_be_meshed(stack, namespace):
+        return []
+    return [
+        f"tracing:linkerd: its proxies send to meshed pods only, and no pod of {namespace} can be "
+        "one: without Linkerd's CNI plug-in it has a container with NET_ADMIN, which Pod Security "
+        "`restricted` refuses; write tracing:kubernetes.linkerdCni: true if Linkerd runs with its "
+        f"CNI plug-in, or make {namespace} yourself and list it under "
+        "tracing:kubernetes.existingNamespaces"
+    ]
+
+
+def _by_policies(stack: StackConfig) -> list[str]:
     settings = stack.network_policies
     if not settings.enabled:
         return []

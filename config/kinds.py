@@ -333,6 +333,8 @@ _LABEL_PATTERN: Final = _DNS_LABEL.pattern
 def _tenant(text: str) -> str:
     if text in (".", ".."):
         raise ValueError("would be another directory in the store; write a tenant's name")
+    if text == "*":
+        raise ValueError("is every tenant in Tempo's overrides; write a tenant's name")
     return text
 
 
@@ -366,7 +368,8 @@ DatasourceUid = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 """Grafana's limit for uids: 40 letters, digits, '-' and '_'."""
 TenantId = Annotated[str, AfterValidator(_tenant), Field(pattern=r"^[A-Za-z0-9!_.*'()-]{1,150}$")]
 """Tempo's limit for tenants' ids (dskit's `tenant` package): 150 letters, digits and !_.*'()-,
-not . or .., which would be other directories."""
+not . or .., which would be other directories. Nor *, which Tempo's overrides take for every tenant
+(`wildcardTenant` in modules/overrides)."""
 KafkaTopic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 """Kafka's limit for topics: 249 letters, digits, '.', '_' and '-'."""
 NonEmpty = Annotated[str, Field(min_length=1)]

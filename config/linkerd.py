@@ -22,10 +22,6 @@ class LinkerdConfig(Section):
         "of OTLP; remove it, or write controllerEndpoint, the host:port of an OpenCensus receiver",
     }
 
-    cni_enabled: PerEnvironment[bool] = False
-    """Whether the mesh was installed with Linkerd's CNI plug-in (`cniEnabled` of its charts).
-    Without it each meshed pod has a container with NET_ADMIN, which no namespace of this stack
-    lets in. Said of the mesh as it is: not among the values."""
     trace_service_name: Promoted[NonEmpty] = "linkerd-proxy"
     """Service name that the proxies' spans carry."""
     labels: PerEnvironment[dict[NonEmpty, str]] = Field(default_factory=dict)

@@ -176,6 +176,11 @@ class MinioConfig(ManagedStoreConfig):
         """Secret, in the server's namespace, with root's name and password."""
         return f"{self.name}-root"
 
+    @property
+    def certificate_name(self) -> str:
+        """Secret with the server's certificate, where an issuer makes it."""
+        return f"{self.name}-tls"
+
 
 class ExternalMinioConfig(ManagedStoreConfig):
     """A MinIO server outside this stack, managed through its admin API."""

@@ -32,7 +32,8 @@ class KubernetesConfig(Section):
     refused: ClassVar[Mapping[str, str]] = {
         "podSecurity": "lets nothing more be done: every namespace that this stack makes is "
         "`restricted`; remove it, or make a namespace whose pods need more yourself and list it "
-        "under tracing:kubernetes.existingNamespaces",
+        "under tracing:kubernetes.existingNamespaces. One that this stack has made has to be given "
+        "away before that, or is deleted (docs/object-store.md, Nothing is lost)",
     }
 
     context: PerEnvironment[NonEmpty | None] = None
@@ -42,6 +43,9 @@ class KubernetesConfig(Section):
     existing_namespaces: PerEnvironment[tuple[DnsLabel, ...]] = ()
     """Namespaces that are there already and not this stack's to create, delete or label. All others
     are made by it, and `restricted`: the strictest level of Pod Security."""
+    linkerd_cni: PerEnvironment[bool] = False
+    """Whether Linkerd was installed with its CNI plug-in (`cniEnabled` of its charts). Without it
+    each meshed pod has a container with NET_ADMIN, which no namespace of this stack lets in."""
 
 
 class ChartsConfig(Section):

@@ -83,13 +83,17 @@ def check(
             if key in needs:
                 findings.append(Finding(full_key, f"is missing ({needs[key]}); {set_it}"))
             continue
-        if full_key not in secret_keys:
-            in_clear = "stands in the stack file in plain text; change it where it is used, then "
-            findings.append(Finding(full_key, in_clear + set_it))
+        in_clear = full_key not in secret_keys
         if not _used(key, stack):
             remove = f"run: pulumi config rm --stack {name} {full_key}"
-            findings.append(Finding(full_key, f"is not used by this stack; {remove}"))
-        elif (length := len(str(raw[full_key]))) < _shortest(key, stack):
+            also = ", and stands in the stack file in plain text: change it where it is used"
+            problem = f"is not used by this stack{also if in_clear else ''}"
+            findings.append(Finding(full_key, f"{problem}; {remove}"))
+            continue
+        if in_clear:
+            problem = "stands in the stack file in plain text; change it where it is used, then "
+            findings.append(Finding(full_key, problem + set_it))
+        if (length := len(str(raw[full_key]))) < _shortest(key, stack):
             least = f"{_shortest(key, stack)} characters or more are wanted"
             problem = "is empty" if length == 0 else f"has {length} characters, {least}"
             findings.append(Finding(full_key, f"{problem}; {set_it}"))

@@ -1,8 +1,8 @@
 """The whole configuration of a stack: one field for each `tracing:` key."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from .base import Section
 from .collector import CollectorConfig
@@ -23,6 +23,16 @@ from .traefik import TraefikConfig
 from .vulture import VultureConfig
 
 
+def _reason(value: object) -> object:
+    # At the top of a stack file Pulumi takes the quotes from "true".
+    if value is not None and not isinstance(value, str):
+        raise ValueError(
+            "is no reason; write why this stack is open, such as: a cluster of its own, with "
+            "synthetic traces only"
+        )
+    return value
+
+
 class StackConfig(Section):
     """One stack: one tracing platform on one Kubernetes cluster.
 
@@ -40,11 +50,10 @@ class StackConfig(Section):
     """Take over Kubernetes objects and a bucket that are there already under the stack's names but
     not in its state, such as volumes that an earlier stack left behind. Without it they are an
     error. Remove it after the update."""
-    open: PerEnvironment[NonEmpty | None] = None
+    open: PerEnvironment[Annotated[NonEmpty | None, BeforeValidator(_reason)]] = None
     """Why this stack is open, which is then asked for nowhere else: there are no network policies
     (unless networkPolicies.enabled is true), and outside `dev` hops may go without TLS, tags name
-    images, namespaces let pods do what they need, and Traefik serves all namespaces. Whoever
-    reviews the stack reads it."""
+    images, and Traefik serves all namespaces. Whoever reviews the stack reads it."""
     allow_insecure: PerEnvironment[dict[Literal[Hop, "all"], NonEmpty]] = Field(
         default_factory=dict
     )
@@ -175,6 +184,12 @@ def meshed(stack: StackConfig) -> bool:
     """Whether Linkerd's proxies may stand between pods of the stack."""
     of_demo_app = stack.demo_app is not None and stack.demo_app.linkerd
     return stack.linkerd is not None or of_demo_app
+
+
+def can_be_meshed(stack: StackConfig, namespace: str) -> bool:
+    """Whether Pod Security lets a pod with Linkerd's proxy into a namespace, as far as the stack
+    knows: those of others have a level of their own."""
+    return stack.kubernetes.linkerd_cni or namespace in stack.kubernetes.existing_namespaces
 
 
 def shows_dashboards(stack: StackConfig) -> bool:

@@ -240,6 +240,11 @@ class ProfileConfig(Section):
     `tracing:tenancy` there is one tenant, called single-tenant."""
     metrics_generator: Promoted[MetricsGeneratorConfig | None] = None
 
+    @property
+    def certificate_name(self) -> str:
+        """Secret with the certificate of all of Tempo's processes, where an issuer makes it."""
+        return f"{self.release_name}-tls"
+
 
 class DistributedConfig(ProfileConfig):
     """Tempo as microservices."""

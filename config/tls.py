@@ -65,6 +65,7 @@ Hop = Literal[
     "tempo-to-kafka",
     "tempo-to-store",
     "grafana-to-tempo",
+    "readers-to-tempo",
     "grafana-to-loki",
     "metrics-to-prometheus",
     "prometheus-to-tempo",

@@ -75,3 +75,8 @@ class TraefikConfig(Section):
     keep_headers: Promoted[tuple[NonEmpty, ...]] = ()
     """Request headers that the access log keeps; all others are dropped. Version 2 keeps
     X-B3-Traceid as well."""
+
+    @property
+    def certificate_name(self) -> str:
+        """Secret with the certificate of its metrics, where an issuer makes it."""
+        return f"{self.release_name}-metrics-tls"

@@ -17,6 +17,7 @@ from typing import Final, Literal
 from ops import UserError
 from ops.checks import (
     archives,
+    certificates,
     cluster,
     configuration,
     permissions,
@@ -49,6 +50,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *state.CHECKS,
     archives.CHECK,
     *servers.CHECKS,
+    certificates.CHECK,
     *tempo.CHECKS,
 )
 """In the order in which they are shown."""

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -71,6 +71,11 @@ class Result:
         """How many resources each operation meets, those that stay the same left out."""
         return dict(Counter(step.op for step in self.steps if step.op != "same"))
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the program warns of, each once."""
+        return list(_said(self.events, ("warning",)))
+
     def changed(self) -> list[Step]:
         """List the steps that change something."""
         return [step for step in self.steps if step.op != "same"]
@@ -109,17 +114,26 @@ def diagnostics_of(events: Iterable[Mapping[str, Any]]) -> str:
             subject = violation["resourceUrn"].rpartition("::")[2]
             message = " ".join(violation["message"].splitlines())
             lines[f"{subject}: {violation['policyName']}: {message}"] = None
+        lines |= _said([event], ("error", "info#err"))
+    return "\n".join(lines)
+
+
+def _said(events: Iterable[Mapping[str, Any]], severities: Sequence[str]) -> dict[str, None]:
+    """The engine's and the program's words of some severities, each once, in their order."""
+    lines: dict[str, None] = {}
+    for event in events:
         diagnostic = event.get("diagnosticEvent")
-        if diagnostic is None or diagnostic.get("severity") not in ("error", "info#err"):
+        if diagnostic is None or diagnostic.get("severity") not in severities:
             continue
         message = _COLOURS.sub("", diagnostic["message"]).strip()
         # A bug in a program is reported with its place by the runner; what is left here is the
         # path through the SDK, which says nothing.
         message = _TRACEBACK.sub("", message).strip().removeprefix(_SAID_AGAIN)
+        message = message.removeprefix("warning: ")
         urn = diagnostic.get("urn", "")
         subject = f"{urn.rsplit('::', 1)[-1]}: " if urn and "pulumi:pulumi:Stack" not in urn else ""
         lines[subject + message] = None
-    return "\n".join(lines)
+    return lines
 
 
 def _without_empty_update(metadata: Mapping[str, Any]) -> Mapping[str, Any]:

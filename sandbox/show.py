@@ -64,6 +64,7 @@ def planned(to: Console, result: Result) -> None:
     items = [(step.urn, step.parent, _labelled(step)) for step in steps]
     to.print(_tree(items))
     to.print(f"{_counted(result)}")
+    _warnings(to, result)
 
 
 def existing(to: Console, resources: Sequence[Mapping[str, Any]]) -> None:
@@ -80,6 +81,7 @@ def changes(to: Console, result: Result) -> None:
     """Show what a result changes, property by property."""
     if not result.changed():
         to.print("[green]no changes[/]: the program, the state and the clouds agree")
+        _warnings(to, result)
         return
     for step in result.changed():
         to.print(f"{_symbol(step)} {_label(step.urn, step.type)}")
@@ -90,6 +92,12 @@ def changes(to: Console, result: Result) -> None:
             )
             to.print(f"    {escape(path)}: [red]{old}[/] => [green]{new}[/]{replaces}")
     to.print(_counted(result))
+    _warnings(to, result)
+
+
+def _warnings(to: Console, result: Result) -> None:
+    for text in result.warnings:
+        to.print(f"[yellow]warning:[/] {escape(text)}")
 
 
 def outputs(to: Console, values: Mapping[str, OutputValue]) -> None:

@@ -10,11 +10,16 @@ with a gateway behind them have no queue: they tell a sender what the gateway te
 exception is tail sampling, which has to wait for the rest of a trace.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from config.collector import CollectorConfig, SpanMetricsConfig
+from config.collector import (
+    KUBERNETES_ATTRIBUTES,
+    REDACTED,
+    CollectorConfig,
+    SpanMetricsConfig,
+    redaction_pattern,
+)
 from config.collector_tiers import Queue, Tier, needs_whole_traces
 from config.tenancy import TenancyConfig
 
@@ -59,9 +64,6 @@ COMPACT_ABOVE_MIB: Final = 100
 COMPACT_BELOW_MIB: Final = 10
 """The queue's file is made small again after it was above the one, when what is in it is below the
 other (the extension's defaults)."""
-
-REDACTED: Final = ("authorization", "cookie", "cookies", "api-key", "apikey")
-"""Attributes that hold credentials, whatever stands before their names (set-cookie, x-api-key)."""
 
 NODE_ATTRIBUTES: Final = {
     "ec2": ("host.id", "host.image.id", "host.name", "host.type", "cloud.availability_zone"),
@@ -224,12 +226,6 @@ def _first_processors(
     return processors
 
 
-def redaction_pattern(name: str) -> str:
-    """The regular expression of a name, and of longer ones that end in it."""
-    parts = "[-_]".join(re.escape(part) for part in re.split("[-_]", name))
-    return f"(?i)(^|[^a-z0-9]){parts}$"
-
-
 def _kubernetes_attributes(tier: Tier, tenancy: TenancyConfig | None) -> dict[str, Any]:
     processor: dict[str, Any] = {
         "pod_association": [
@@ -241,18 +237,7 @@ def _kubernetes_attributes(tier: Tier, tenancy: TenancyConfig | None) -> dict[st
             # A pod's own words (resource.opentelemetry.io/k8s.namespace.name), which replace the
             # cluster's: by them a pod would name its tenant.
             "otel_annotations": tenancy is None or not tenancy.by_cluster,
-            "metadata": [
-                "k8s.namespace.name",
-                "k8s.pod.name",
-                "k8s.pod.uid",
-                "k8s.pod.start_time",
-                "k8s.node.name",
-                "k8s.deployment.name",
-                "k8s.statefulset.name",
-                "k8s.daemonset.name",
-                "k8s.cronjob.name",
-                "k8s.job.name",
-            ],
+            "metadata": [*KUBERNETES_ATTRIBUTES],
         },
     }
     if tier.workload == "daemonset":

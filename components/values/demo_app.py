@@ -11,7 +11,7 @@ from config.demo_app import EmojivotoConfig, HotrodConfig
 from config.platform import ComputeResources
 
 from ..contracts import Endpoint, TraceIngest, joined, service_host
-from ..network import Network, Peer, Pods, at, connections
+from ..network import Network, Peer, Pods, Server, at, connections
 from .resources import compute_resources
 from .security import CONTAINER, pod_security_context
 
@@ -87,8 +87,10 @@ def demo_app_network(
     programs: Sequence[Workload],
     namespace: Input[str],
     visitors: Sequence[Peer],
+    proxies_send_to: Server | None,
 ) -> Network:
-    """The pods of an application and what they connect to; `visitors` come to the first one."""
+    """The pods of an application and what they connect to; `visitors` come to the first one, and
+    Linkerd's proxies, which are in every pod then, send spans of their own."""
     pods = {
         program.name: Pods(
             role=f"demo-app-{program.name}", namespace=namespace, labels=pod_labels(app, program)
@@ -107,6 +109,7 @@ def demo_app_network(
             pods[program.name],
             *(servers[name] for name in program.calls),
             program.sends_to and program.sends_to.server,
+            proxies_send_to,
         )
     ]
     for visitor in visitors:

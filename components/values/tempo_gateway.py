@@ -12,16 +12,13 @@ from config.tempo import DistributedConfig
 from config.tenancy import BasicAuthConfig, TenancyConfig, TrustedProxyConfig
 
 from ..contracts import TENANT_HEADER
-from .annotations import VERSION_ANNOTATION
+from .annotations import AUTHORITY_ANNOTATION, VERSION_ANNOTATION
 from .tempo import PodNeeds
 from .tempo_network import GATEWAY_PORT, HTTP_PORT, RECEIVERS
-from .tempo_tls import TempoTls, mounts, probe_scheme, volumes
+from .tempo_tls import CERTIFICATE_PATH, TempoTls, mounts, probe_scheme, volumes
 
 HTPASSWD_KEY: Final = ".htpasswd"
 """Key of the users' Secret, which the chart mounts as files."""
-
-_CERTIFICATE: Final = "/etc/tempo-tls/tls.crt"
-_KEY: Final = "/etc/tempo-tls/tls.key"
 
 
 def gateway_values(settings: DistributedConfig, pod: PodNeeds) -> dict[str, Any]:
@@ -36,7 +33,10 @@ def gateway_values(settings: DistributedConfig, pod: PodNeeds) -> dict[str, Any]
             version = str(users.external_secret.version)
             values["podAnnotations"] = {VERSION_ANNOTATION: version}
     if tls is not None:
+        annotations = values.get("podAnnotations", {})
         values |= {
+            # The authority it reads once.
+            "podAnnotations": {**annotations, AUTHORITY_ANNOTATION: tls.ca.version},
             "extraVolumes": volumes(tls),
             "extraVolumeMounts": mounts(tls),
             "livenessProbe": {"httpGet": probe_scheme(tls)},
@@ -87,8 +87,11 @@ def _tls_http(tls: TempoTls | None) -> list[str]:
     if tls is None:
         return []
     return [
-        f"ssl_certificate {_CERTIFICATE};",
-        f"ssl_certificate_key {_KEY};",
+        # By a variable nginx reads them for each connection; else once, and it would show one that
+        # has expired until somebody restarts it.
+        f"map $host $certificates {{ default {CERTIFICATE_PATH}; }}",
+        "ssl_certificate $certificates/tls.crt;",
+        "ssl_certificate_key $certificates/tls.key;",
         "ssl_protocols TLSv1.2 TLSv1.3;",
         *(
             f"{kind}_ssl_{name};"

@@ -1,7 +1,8 @@
 """TLS of Tempo: what it listens with, and what its processes verify each other against.
 
 Tempo reads its certificate anew for each connection (exporter-toolkit's server and dskit's client
-do), so that a renewed one needs no restart; the authority it reads once.
+do), so that a renewed one needs no restart. But for gossip: dskit's memberlist listens with what it
+read at first, which `make doctor` looks for. The authority is read once.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..errors import Finding, shown
 from ..platform import Environment
-from ..stack import NAMESPACED, StackConfig, namespaces_of
+from ..stack import NAMESPACED, StackConfig, can_be_meshed, namespaces_of
 from .registry import rule, shared
 
 
@@ -27,19 +27,20 @@ def _the_demo_has_a_namespace_of_its_own(stack: StackConfig, _: Environment) -> 
     )
 
 
-@rule("demo_app", "linkerd", "kubernetes")
+@rule("demo_app", "kubernetes", "environment")
 def _a_meshed_demo_needs_no_more_than_restricted(
-    stack: StackConfig, _: Environment
+    stack: StackConfig, environment: Environment
 ) -> Iterator[Finding]:
-    demo, linkerd = stack.demo_app, stack.linkerd
-    if demo is None or not demo.linkerd or (linkerd is not None and linkerd.cni_enabled):
+    demo = stack.demo_app
+    # Refused altogether in prod: two remedies would be one too many.
+    if demo is None or not demo.linkerd or environment == "prod":
         return
-    if demo.namespace not in stack.kubernetes.existing_namespaces:
+    if not can_be_meshed(stack, demo.namespace):
         yield Finding(
             "tracing:demoApp.linkerd",
             "gives each pod a container that sets its routes (NET_ADMIN), which Pod Security "
             "`restricted` refuses, and every namespace that this stack makes is that; write "
-            "tracing:linkerd.cniEnabled: true if the mesh has Linkerd's CNI plug-in, or make "
+            "tracing:kubernetes.linkerdCni: true if Linkerd runs with its CNI plug-in, or make "
             f"{shown(demo.namespace)} yourself and list it under "
             "tracing:kubernetes.existingNamespaces",
         )

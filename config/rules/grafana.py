@@ -134,11 +134,16 @@ def _grafanas_namespace_is_there(stack: StackConfig, _: Environment) -> Iterator
         )
 
 
-@rule("grafana", "loki", "prometheus")
+@rule("grafana", "loki", "prometheus", "tenancy")
 def _datasource_uids_differ(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     if stack.grafana is None:
         return
     uids = {"tracing:grafana.tempo.uid": stack.grafana.tempo.uid}
+    if stack.tenancy is not None:
+        uids |= {
+            f"tracing:tenancy.tenants.{tenant}": f"{stack.grafana.tempo.uid}-{tenant}"
+            for tenant in stack.tenancy.all[1:]
+        }
     if stack.loki is not None:
         uids["tracing:grafana.loki.uid"] = stack.grafana.loki.uid
     if stack.prometheus is not None:

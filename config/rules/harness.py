@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from ..errors import Finding, shown
 from ..harness_services import GLOBAL_SECTION, Proof, minor_version, service
 from ..platform import Environment
-from ..stack import StackConfig
-from .registry import rule
+from ..stack import NAMESPACED, StackConfig, namespaces_of
+from .registry import rule, shared
 
 
 @rule("harness")
@@ -19,6 +19,16 @@ def _values_are_merged_into_a_release(stack: StackConfig, _: Environment) -> Ite
         )
 
 
+@rule(*NAMESPACED)
+def _the_release_has_a_namespace_of_its_own(
+    stack: StackConfig, _: Environment
+) -> Iterator[Finding]:
+    # Which is not closed: what else is in it, its Secrets too, would be open to Harness's pods.
+    yield from shared(
+        namespaces_of(stack), "harness.namespace", "write a namespace of Harness' own"
+    )
+
+
 @rule("harness", "kubernetes")
 def _the_release_is_put_into_a_namespace_that_is_there(
     stack: StackConfig, _: Environment
@@ -26,13 +36,15 @@ def _the_release_is_put_into_a_namespace_that_is_there(
     harness = stack.harness
     if harness is None or harness.install != "release":
         return
-    if harness.namespace not in stack.kubernetes.existing_namespaces:
+    others = {name for key, name in namespaces_of(stack).items() if key != "harness.namespace"}
+    if harness.namespace not in {*stack.kubernetes.existing_namespaces, *others}:
         yield Finding(
             "tracing:harness.namespace",
-            f"{shown(harness.namespace)} would be closed as this stack's namespaces are (Pod "
-            "Security `restricted`, no connections but the stack's own), and what Harness's pods "
-            "need is the umbrella chart's to know; make it yourself, and list it under "
-            "tracing:kubernetes.existingNamespaces",
+            f"{shown(harness.namespace)} would be `restricted` as all namespaces that this stack "
+            "makes, and what Harness's pods need is the umbrella chart's to know; make it "
+            "yourself, and list it under tracing:kubernetes.existingNamespaces. One that this "
+            "stack has made has to be given away before that, or is deleted with Harness in it "
+            "(docs/object-store.md, Nothing is lost)",
         )
 
 

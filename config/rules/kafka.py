@@ -74,6 +74,17 @@ def _a_login_has_one_version(stack: StackConfig, _: Environment) -> Iterator[Fin
         )
 
 
+@rule("tempo")
+def _a_login_has_two_keys(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    sasl = stack.tempo.kafka.sasl if isinstance(stack.tempo, Distributed3Config) else None
+    if sasl is not None and sasl.username_key == sasl.password_key:
+        yield Finding(
+            "tracing:tempo.kafka.sasl.passwordKey",
+            f"{shown(sasl.password_key)} is also usernameKey, and name and password are two; write "
+            "another",
+        )
+
+
 @rule("kafka", "tempo")
 def _kafka_has_a_namespace_of_its_own(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     if stack.kafka is not None and stack.kafka.namespace == stack.tempo.namespace:

@@ -66,6 +66,22 @@ def _every_address_is_acknowledged(stack: StackConfig, _: Environment) -> Iterat
             )
 
 
+@rule("network_policies", "tenancy")
+def _every_address_is_not_put_together(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    # Without tenants Grafana and readers are let in to the same port.
+    readers, grafana = stack.network_policies.readers, stack.network_policies.grafana
+    if stack.tenancy is not None or readers.acknowledge_every_address:
+        return
+    if is_every_address(readers.cidrs) or is_every_address(grafana.cidrs):
+        return
+    if is_every_address((*readers.cidrs, *grafana.cidrs)):
+        yield Finding(
+            f"{KEY}.readers.cidrs",
+            f"{shown(list(readers.cidrs))} is every address together with {KEY}.grafana.cidrs, and "
+            "both are let in to the same port; write the addresses that are meant",
+        )
+
+
 @rule("network_policies", "object_store", "kafka", "tempo", "collector", "traefik")
 def _targets_are_used(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     kafka_outside = isinstance(stack.tempo, Distributed3Config) and stack.kafka is None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..errors import Finding, shown
+from ..errors import Finding
 from ..object_store import ManagedStoreConfig, MinioConfig, ObjectStoreConfig
 from ..platform import Environment
 from ..retention import deletes_live_blocks, retention_days
@@ -82,18 +82,3 @@ def _ca_files(store: ObjectStoreConfig) -> dict[str, str]:
     else:
         files = {"caFile": store.ca_file}
     return {key: path for key, path in files.items() if path is not None}
-
-
-@rule("object_store", "tempo")
-def _secrets_of_the_store_differ(stack: StackConfig, _: Environment) -> Iterator[Finding]:
-    store = stack.object_store
-    if (
-        isinstance(store, MinioConfig)
-        and store.namespace == stack.tempo.namespace
-        and store.secret_name == store.root_secret_name
-    ):
-        yield Finding(
-            "tracing:objectStore.secretName",
-            f"{shown(store.secret_name)} is also the Secret of the server's root user, whose "
-            "password Tempo must not get; write another",
-        )

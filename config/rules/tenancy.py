@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from ..collector import KUBERNETES_ATTRIBUTES, REDACTED, redaction_pattern
 from ..errors import Finding, shown
 from ..kinds import is_every_address
 from ..object_store import ManagedStoreConfig
@@ -112,6 +113,29 @@ def _a_trusted_proxy_is_not_everybody(stack: StackConfig, _: Environment) -> Ite
             f"{shown(list(authentication.networks))} is every address, so that anybody could say "
             "who they are; write the proxy's own",
         )
+
+
+@rule("tenancy", "collector")
+def _the_attribute_is_there(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    # Otherwise every span would be the default tenant's.
+    tenancy, collector = stack.tenancy, stack.collector
+    if tenancy is None or collector is None:
+        return
+    if tenancy.by_cluster and tenancy.attribute not in KUBERNETES_ATTRIBUTES:
+        yield Finding(
+            f"{KEY}.attribute",
+            f"{shown(tenancy.attribute)} is not what the collector asks the cluster for, and the "
+            f"sender's word is not taken for it; write one of {', '.join(KUBERNETES_ATTRIBUTES)}, "
+            "or an attribute without k8s. that senders set",
+        )
+    blanked = (*REDACTED, *collector.redaction.attributes) if collector.redaction.enabled else ()
+    for name in blanked:
+        if re.search(redaction_pattern(name), tenancy.attribute):
+            yield Finding(
+                f"{KEY}.attribute",
+                f"{shown(tenancy.attribute)} is blanked before anybody reads it, by {shown(name)} "
+                f"of tracing:collector.redaction; write another",
+            )
 
 
 @rule("tenancy", "linkerd")

@@ -122,7 +122,7 @@ def _who_sends_to_tempo_has_a_certificate(stack: StackConfig, _: Environment) ->
         )
 
 
-@rule("tls", "tempo", "collector", "linkerd", "demo_app")
+@rule("tls", "tempo", "collector", "linkerd", "demo_app", "traefik")
 def _senders_can_verify(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     owner, tls = (
         ("collector", stack.collector.tls) if stack.collector else ("tempo", stack.tempo.tls)
@@ -134,6 +134,12 @@ def _senders_can_verify(stack: StackConfig, _: Environment) -> Iterator[Finding]
             "tracing:tempo.tls",
             "keeps Linkerd's proxies out: they know no TLS but the mesh's own; add "
             "tracing:collector without tls and mesh its pods, or remove tracing:linkerd",
+        )
+    if stack.tls is not None and stack.traefik is not None and stack.traefik.version == 2:
+        yield Finding(
+            f"tracing:{owner}.tls",
+            "keeps out tracing:traefik of version 2, which can't be told an authority; remove it, "
+            "or write version: 3",
         )
     if stack.tls is not None and stack.demo_app is not None:
         yield Finding(
@@ -168,6 +174,7 @@ def _prometheus_can_speak_tls(stack: StackConfig, _: Environment) -> Iterator[Fi
     "loki",
     "prometheus",
     "network_policies",
+    "tenancy",
     "traefik",
 )
 def _what_is_open_is_meant_to_be(stack: StackConfig, environment: Environment) -> Iterator[Finding]:

@@ -238,13 +238,15 @@ def test_an_agent_acknowledges_nothing_that_its_gateway_has_not(
     assert refused.value.code() in RETRYABLE
     acknowledged: set[bytes] = set()
     with running(gateway):
-        # In the midst of each half, while Tempo is away, the gateway is killed: who is told nothing
-        # tries again. After each the agent is gone, with all that was its own.
+        # In the midst of each half, while Tempo is away, agent and gateway are killed: who is told
+        # nothing tries again. After each the agent is gone, with all that was its own.
         for number, half in enumerate((requests[: count // 200], requests[count // 200 :]), 1):
             with running(agent(number)) as [pod], Sender(pod.grpc, half) as sender:
                 until("some are acknowledged", 120, lambda s=sender: len(s.acknowledged) > 3000)
+                pod.kill()
                 gateway.kill()
                 gateway.start()
+                pod.start()
                 sender.wait()
                 acknowledged |= sender.acknowledged
         assert not sink.spans

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 from ops.registrations import record
 from tests.live.figures import Figures
 from tests.live.needs import free_port
+from tests.live.nginx import HTTP2_DIRECTIVE, Gateway, nginx, nginx_version
 from tests.live.processes import answers, config, missing, running
 from tests.live.traces import export_request
 from tests.live.waiting import until
@@ -29,8 +29,6 @@ REASON: Final = missing("tempo", "nginx", "openssl")
 pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
 
 READS: Final = 1000
-HTTP2_DIRECTIVE: Final = (1, 25, 1)
-"""The version of nginx that has `http2 on`, by its changes; without it there is no gRPC."""
 USERS: Final = {"ann": "shop", "ben": "bank"}
 BASIC: Final = {"type": "basic", "secretName": "users", "users": USERS}
 TRUSTED: Final = {"type": "trusted-proxy", "header": "X-Team", "networks": ["127.0.0.1/32"]}
@@ -47,23 +45,6 @@ def stack(authentication: dict[str, Any]) -> dict[str, Any]:
         "tracing:tempo": {"gateway": {}},
         "tracing:collector": {},
     }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gateway:
-    """An nginx before Tempo, as a stack configures it."""
-
-    url: str
-    grpc: str
-
-    def get(self, path: str, **headers: str) -> requests.Response:
-        """What it answers."""
-        return requests.get(self.url + path, headers=headers, timeout=10)
-
-    def as_user(self, path: str, user: str, password: str, **headers: str) -> requests.Response:
-        """What it answers to somebody with a name."""
-        login = base64.b64encode(f"{user}:{password}".encode()).decode()
-        return self.get(path, Authorization=f"Basic {login}", **headers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +92,15 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     file = config(directory, "tempo", tempo)
     command = ("tempo", f"-config.file={file}")
     ready = f"http://127.0.0.1:{query}/ready"
-    ports = {"query": query, "otlp": otlp, "otlp_grpc": otlp_grpc}
+
+    def before(name: str, authentication: dict[str, Any]) -> nginx:
+        raw = stack(authentication)
+        return nginx(directory, name, raw, query=query, otlp=otlp, otlp_grpc=otlp_grpc)
+
     with (
         running("tempo", directory, *command, ready=lambda: answers(ready)),
-        nginx(directory, "basic", stack(BASIC), **ports) as basic,
-        nginx(directory, "trusted", stack(TRUSTED), **ports) as trusted,
+        before("basic", BASIC) as basic,
+        before("trusted", TRUSTED) as trusted,
     ):
         traces = {tenant: [secrets.token_hex(16) for _ in range(50)] for tenant in USERS.values()}
         for tenant, ids in traces.items():
@@ -137,60 +122,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         )
 
 
-def _nginx_version() -> tuple[int, ...]:
-    said = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr
-    return tuple(map(int, said.rpartition("/")[2].split()[0].split(".")))
-
-
 def _hashed(password: str) -> str:
     done = subprocess.run(
         ["openssl", "passwd", "-apr1", password], capture_output=True, text=True, check=True
     )
     return done.stdout.strip()
-
-
-class nginx:
-    """An nginx with a stack's configuration, between free ports of this machine."""
-
-    def __init__(
-        self,
-        directory: Path,
-        name: str,
-        raw: dict[str, Any],
-        *,
-        query: int,
-        otlp: int,
-        otlp_grpc: int,
-    ) -> None:
-        values = record("dev", raw, {}).helm_values()["tempo"]
-        text: str = values["gateway"]["nginxConfig"]["file"]
-        port, grpc_port = free_port(), free_port()
-        # What a cluster has and this machine has not: DNS and Services.
-        text = re.sub(r"resolver [^;]+;", "", text)
-        text = re.sub(r"set \$upstream [^;]+;", "set $upstream 127.0.0.1;", text)
-        text = text.replace(":3200", f":{query}")
-        text = text.replace("listen 8080", f"listen 127.0.0.1:{port}")
-        text = text.replace("listen 4317", f"listen 127.0.0.1:{grpc_port}")
-        text = text.replace("$upstream:4318", f"$upstream:{otlp}")
-        text = text.replace("$upstream:4317", f"$upstream:{otlp_grpc}")
-        if _nginx_version() < HTTP2_DIRECTIVE:
-            text = text.replace("http2 on;", "")
-        text = text.replace("/tmp/", f"{directory}/{name}-")
-        text = text.replace("/etc/nginx/secrets", str(directory / "secrets"))
-        file = directory / f"{name}.conf"
-        file.write_text(f"daemon off;\nuser root;\n{text}", "utf-8")
-        url = f"http://127.0.0.1:{port}"
-        self._gateway = Gateway(url=url, grpc=f"127.0.0.1:{grpc_port}")
-        self._process = running(
-            f"nginx-{name}", directory, "nginx", "-c", str(file), ready=lambda: answers(f"{url}/")
-        )
-
-    def __enter__(self) -> Gateway:
-        self._process.__enter__()
-        return self._gateway
-
-    def __exit__(self, *error: Any) -> None:
-        self._process.__exit__(*error)
 
 
 def read(platform: Platform, user: str, trace_id: str, **headers: str) -> requests.Response:
@@ -279,7 +215,7 @@ def test_spans_that_come_through_the_gateway_are_the_users(platform: Platform) -
 
 
 def test_spans_that_come_by_grpc_are_the_users_as_well(platform: Platform) -> None:
-    if _nginx_version() < HTTP2_DIRECTIVE:
+    if nginx_version() < HTTP2_DIRECTIVE:
         pytest.skip("needs an nginx of version 1.25.1 or newer")
     trace_id = secrets.token_hex(16)
     spans = export_request(trace_id, "gateway by gRPC")

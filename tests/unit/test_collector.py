@@ -17,13 +17,11 @@ from components.values.collector_config import (
     HEALTH_CHECK_PORT,
     MESSAGE_MAX,
     RECEIVER_PORTS,
-    REDACTED,
     collector_config,
-    redaction_pattern,
 )
 from components.values.collector_metrics import OWN
 from components.values.collector_tls import CollectorTls
-from config.collector import CollectorConfig
+from config.collector import REDACTED, CollectorConfig, redaction_pattern
 from config.collector_tiers import DISK_FACTOR, FILL, HEADROOM, MB, Tier, first_tier, tiers
 from config.kinds import quantity
 from config.rules.collector import LEAST_BURST

@@ -46,7 +46,7 @@ REFUSED = {
     "an unknown key that is like no other, with all of them": (
         {"tracing:linkerd": {"xyzzy": 1}},
         "tracing:linkerd.xyzzy",
-        "write one of cniEnabled, controllerEndpoint, labels, traceServiceName",
+        "write one of controllerEndpoint, labels, traceServiceName",
     ),
     "an unknown key deep in a section": (
         {"tracing:tempo": {"ingester": {"resources": {"cpus": "1"}}}},

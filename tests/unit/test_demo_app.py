@@ -85,9 +85,8 @@ def test_a_demo_is_refused_in_prod_and_only_there(app: str) -> None:
 def run_of(app: str, stack: str = "dev", **more: Any) -> Recorded:
     raw = {
         "tracing:demoApp": APPS[app] | more,
-        "tracing:kubernetes": {"context": "c"},
+        "tracing:kubernetes": {"context": "c", "linkerdCni": True},
         "tracing:collector": {},
-        "tracing:linkerd": {"cniEnabled": True},
         "tracing:allowInsecure": {"all": "a test"},
     }
     return record(stack, raw, {})

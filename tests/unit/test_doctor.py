@@ -16,6 +16,7 @@ import pytest
 from ops import commands, doctor
 from ops.checks import (
     archives,
+    certificates,
     cluster,
     configuration,
     permissions,
@@ -526,6 +527,46 @@ def test_pods_that_a_namespace_refuses_are_found(kubectl: ScriptedKubectl) -> No
         assert ["harness-release" in each.what for each in found] == [True] * refused
     assert found[0].command.endswith(f"label namespace harness {LABEL}=privileged --overwrite")
     assert pod_security.CHECK.run(stack(collector={"mode": "daemonset"})) == []
+
+
+# Certificates
+
+
+def renewed_at(text: str | None) -> str:
+    return json.dumps({"status": {"notBefore": text} if text else {}})
+
+
+def started(name: str, *times: str) -> dict[str, Any]:
+    running = [{"state": {"running": {"startedAt": time}}} for time in times]
+    return named(name) | {"status": {"containerStatuses": running or [{"state": {"waiting": {}}}]}}
+
+
+def test_pods_that_gossip_with_a_former_certificate_are_found(kubectl: ScriptedKubectl) -> None:
+    issuer = {"caFile": "ca.pem", "issuer": {"name": "a", "kind": "ClusterIssuer"}}
+    own = stack(tempo={"tls": {}}, tls=issuer)
+    pods = items(
+        started("ingester-0", "2026-11-01T10:00:00Z"),
+        started("ingester-1", "2026-11-20T10:00:01Z"),
+        started("querier-0", "2026-11-01T10:00:00Z", "2026-11-21T10:00:00Z"),
+        started("querier-1"),
+    )
+
+    def renewed(time: str | None) -> Sequence[Finding]:
+        name = "get certificates.cert-manager.io/tempo-distributed-tls"
+        kubectl.answers({name: renewed_at(time), "get pods": pods})
+        return certificates.CHECK.run(own)
+
+    [found] = renewed("2026-11-20T10:00:00Z")
+    assert found.level == "warning"
+    assert found.what.startswith("ingester-0, querier-0: began before")
+    assert "rollout restart deployments,statefulsets" in found.command
+    assert renewed("2026-11-01T10:00:00Z") == []
+    with pytest.raises(Skipped, match="no certificate yet"):
+        renewed(None)
+    with pytest.raises(Skipped):
+        certificates.CHECK.run(stack())
+    with pytest.raises(Skipped):
+        certificates.CHECK.run(stack(tempo={"tls": {"secretName": "given"}}, tls={"caFile": "x"}))
 
 
 # The state

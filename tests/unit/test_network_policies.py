@@ -365,7 +365,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         {
             "tracing:tempo": {"profile": "monolithic"},
             "tracing:demoApp": {"linkerd": True, "voteBot": False},
-            "tracing:linkerd": {"cniEnabled": True},
+            "tracing:kubernetes": {"linkerdCni": True},
         },
         True,
         f"""
@@ -375,6 +375,26 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         web -> emoji voting: 8080
         web emoji voting -> bridge: 55678
         bridge -> tempo: 4317
+        """,
+    ),
+    "an application with Linkerd's proxies that send spans": (
+        {
+            "tracing:tempo": {"profile": "monolithic"},
+            "tracing:collector": {},
+            "tracing:linkerd": {},
+            "tracing:demoApp": {"linkerd": True, "voteBot": False},
+            "tracing:kubernetes": {"linkerdCni": True},
+        },
+        True,
+        f"""
+        {EVERYWHERE}
+        {COLLECTOR_ASKS}
+        * -> linkerd: 8080 8086 8090
+        tempo -> minio: 9000
+        opentelemetry-collector -> tempo: 4317
+        web -> emoji voting: 8080
+        web emoji voting -> bridge: 55678
+        web emoji voting bridge -> opentelemetry-collector: 4317
         """,
     ),
     "metrics of Tempo 2, whose generator asks the store": (

@@ -110,7 +110,10 @@ PLACE = {"namespaces": ["grafana"]}
 TOLD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "applications": ({"collector": {}}, ["senders"]),
     "applications beside Traefik may not be there": ({"traefik": {}}, []),
-    "meshed applications": ({"traefik": {}, "linkerd": {}}, ["senders"]),
+    "meshed applications": (
+        {"traefik": {}, "linkerd": {}, "kubernetes": {"linkerdCni": True}},
+        ["senders"],
+    ),
     "a Grafana": ({"traefik": {}, "grafana": GRAFANA}, ["grafana"]),
     "a Grafana that is where readers are": (
         {"traefik": {}, "grafana": GRAFANA, "networkPolicies": {"readers": PLACE}},

@@ -80,7 +80,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "one Secret for Tempo's keys and for root's": (
         {"secretName": "minio-root"},
         "secretName",
-        "whose password Tempo must not get",
+        "sees all of it",
     ),
     "an Ingress host with a port": (
         {"ingress": {"host": "s3.example.com:443"}},

@@ -85,7 +85,13 @@ def test_it_opens_nothing_that_no_reason_opens() -> None:
 
 def test_a_reason_is_not_left_out() -> None:
     assert refused({**CLOSED, "tracing:open": ""})[-1] == "tracing:open"
-    assert "tracing:open" in refused({**CLOSED, "tracing:open": True})
+    # As Pulumi gives what is written "true" or "3" at the top of a stack file.
+    for given in (True, 3, {"reason": WHY}):
+        with pytest.raises(config.ConfigError) as error:
+            config.parse({"tracing:open": given}, stack="dev", secret_keys=set())
+        [finding] = error.value.findings
+        assert finding.path == "tracing:open"
+        assert "write why this stack is open" in finding.message
 
 
 def test_the_images_of_an_open_stack_are_listed(tmp_path: Path) -> None:

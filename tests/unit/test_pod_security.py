@@ -76,7 +76,7 @@ WHATEVER_THERE_IS: dict[str, dict[str, Any]] = {
     "agents beside Tempo": {"tracing:collector": {"mode": "agent-gateway", "namespace": "tempo"}},
     "an application with Linkerd's proxies": {
         "tracing:demoApp": {"linkerd": True},
-        "tracing:linkerd": {"cniEnabled": True},
+        "tracing:kubernetes": {"linkerdCni": True},
     },
     "Strimzi of somebody else": {
         "tracing:tempo": TEMPO_3,
@@ -101,7 +101,7 @@ NEEDS_MORE: dict[str, tuple[dict[str, Any], str, str]] = {
         "harness",
     ),
     "a meshed application": (
-        {"tracing:demoApp": {"linkerd": True}, "tracing:linkerd": {}},
+        {"tracing:demoApp": {"linkerd": True}},
         "tracing:demoApp.linkerd",
         "emojivoto",
     ),
@@ -122,6 +122,27 @@ def test_what_needs_more_is_put_into_a_namespace_that_is_there_or_refused(
     assert "tracing:kubernetes.existingNamespaces" in finding.message
     raw = {**raw, "tracing:kubernetes": {"existingNamespaces": [namespace]}}
     assert namespace not in labels(record("dev", raw, {}))
+
+
+@pytest.mark.parametrize(
+    "ways_out", [{"linkerdCni": True}, {"existingNamespaces": ["otel"]}], ids=str
+)
+def test_a_mesh_whose_proxies_find_no_meshed_collector_is_warned_of(
+    ways_out: dict[str, Any],
+) -> None:
+    def warnings(**kubernetes: Any) -> list[str]:
+        raw = {
+            "tracing:linkerd": {},
+            "tracing:collector": {},
+            "tracing:kubernetes": kubernetes,
+            "tracing:networkPolicies": {"enabled": False},
+        }
+        return config.kept_out(config.parse(raw, stack="dev", secret_keys=set()))
+
+    [warned] = warnings()
+    assert warned.startswith("tracing:linkerd: ")
+    assert "no pod of otel can be one" in warned
+    assert warnings(**ways_out) == []
 
 
 def test_a_level_can_not_be_written() -> None:

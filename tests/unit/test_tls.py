@@ -259,7 +259,9 @@ def test_traefik_and_grafana_are_told_the_authority() -> None:
 
 def test_another_authority_restarts_whoever_reads_it_once() -> None:
     values = everything().helm_values()
-    for pod in (values["tempo"]["distributor"], values["collector"], values["collector-gateway"]):
+    tempo = values["tempo"]
+    collectors = (values["collector"], values["collector-gateway"])
+    for pod in (tempo["distributor"], tempo["gateway"], *collectors):
         assert pod["podAnnotations"]["tracing/authority-version"]
 
 
@@ -270,6 +272,8 @@ def test_the_gateway_passes_on_queries_over_tls_and_nothing_that_is_an_operators
     file = gateway["nginxConfig"]["file"]
     assert "listen 8080 ssl;" in file
     assert "proxy_ssl_verify on;" in file
+    # By a variable, or nginx would read it once.
+    assert "ssl_certificate $certificates/tls.crt;" in file
     assert "proxy_pass https://$upstream:3200$request_uri;" in file
     # Tempo's receivers want a certificate, which the gateway has none of to show.
     assert "4317" not in file
@@ -442,6 +446,30 @@ def test_tls_that_can_not_work_is_refused(raw: dict[str, Any], key: str, remedy:
     assert remedy in refusal(raw)[f"tracing:{key}"]
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"tracing:networkPolicies": {"readers": {"cidrs": ["192.0.2.0/24"]}}},
+        {
+            "tracing:collector": {},
+            "tracing:tempo": {"gateway": {}},
+            "tracing:tenancy": {
+                "tenants": {"shop": []},
+                "default": "shop",
+                "authentication": {"type": "basic", "secretName": "u", "users": {"ann": "shop"}},
+            },
+        },
+    ],
+    ids=["let in by policy", "by a password"],
+)
+def test_readers_are_a_hop_where_there_are_any(raw: dict[str, Any]) -> None:
+    hops = hops_of(config.parse(raw, stack="dev", secret_keys=set()))
+    assert not hops["readers-to-tempo"].encrypted
+    assert "readers-to-tempo" not in hops_of(
+        config.parse({"tracing:tempo": {}}, stack="dev", secret_keys=set())
+    )
+
+
 def test_every_hop_is_one_that_some_stack_has() -> None:
     stacks = [
         config.parse(raw, stack="dev", secret_keys=set())
@@ -457,6 +485,7 @@ def test_every_hop_is_one_that_some_stack_has() -> None:
                 "tracing:objectStore": {"admin": {"endpoint": "s3.example.com"}},
                 "tracing:loki": {"url": "http://loki"},
                 "tracing:grafana": {"mode": "sidecar"},
+                "tracing:networkPolicies": {"readers": {"namespaces": ["shop"]}},
             },
         )
     ]

@@ -1,0 +1,89 @@
+"""Rules on Secrets: each workload is given its own, and no other's."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from ..errors import Finding, shown
+from ..kafka import LOGIN_SECRET
+from ..object_store import MinioConfig
+from ..platform import Environment
+from ..stack import StackConfig
+from ..tempo import Distributed3Config
+from ..tenancy import BasicAuthConfig
+from .registry import rule
+
+Place = tuple[str, str]
+"""Namespace and name of a Secret."""
+
+
+def _credentials(stack: StackConfig) -> Mapping[str, Place]:
+    """Each Secret with a credential, by the key that names it or what it is for."""
+    store, tempo = stack.object_store, stack.tempo
+    found = {"tracing:objectStore.secretName": (tempo.namespace, store.secret_name)}
+    if isinstance(store, MinioConfig):
+        found["tracing:objectStore.name"] = (store.namespace, store.root_secret_name)
+    if stack.tenancy is not None and isinstance(stack.tenancy.authentication, BasicAuthConfig):
+        users = stack.tenancy.authentication
+        found["tracing:tenancy.authentication.secretName"] = (tempo.namespace, users.secret_name)
+    if isinstance(tempo, Distributed3Config) and tempo.kafka.sasl is not None:
+        sasl = tempo.kafka.sasl
+        found["tracing:tempo.kafka.sasl.secretName"] = (tempo.namespace, sasl.secret_name)
+    if stack.kafka is not None:
+        found["tracing:kafka"] = (tempo.namespace, LOGIN_SECRET)
+    return found
+
+
+def _certificates(stack: StackConfig) -> tuple[Mapping[str, Place], Mapping[str, Place]]:
+    """Each Secret with a certificate: those that are there already, and those that an issuer
+    makes."""
+    collector, store, tempo, traefik = (
+        stack.collector,
+        stack.object_store,
+        stack.tempo,
+        stack.traefik,
+    )
+    shows_one = tempo.tls is not None and tempo.tls.client_certificates
+    servers: list[tuple[str, str, str, str | None]] = []
+    if tempo.tls is not None:
+        given = tempo.tls.secret_name
+        servers.append(("tempo.tls", tempo.namespace, tempo.certificate_name, given))
+    if isinstance(store, MinioConfig) and store.tls is not None:
+        given = store.tls.secret_name
+        servers.append(("objectStore.tls", store.namespace, store.certificate_name, given))
+    if collector is not None and collector.tls is not None:
+        given = collector.tls.secret_name
+        servers.append(("collector.tls", collector.namespace, collector.certificate_name, given))
+    if collector is not None and shows_one:
+        own = collector.client_certificate
+        given, made = own.secret_name if own else None, collector.client_certificate_name
+        servers.append(("collector.clientCertificate", collector.namespace, made, given))
+    if traefik is not None and traefik.metrics_tls is not None:
+        given = traefik.metrics_tls.secret_name
+        servers.append(("traefik.metricsTls", traefik.namespace, traefik.certificate_name, given))
+    there = {f"tracing:{key}.secretName": (at, given) for key, at, _, given in servers if given}
+    made = {f"tracing:{key}": (at, name) for key, at, name, given in servers if not given}
+    return there, made
+
+
+@rule("object_store", "tempo", "tenancy", "kafka", "collector", "traefik")
+def _each_secret_is_for_one_thing(stack: StackConfig, _: Environment) -> Iterator[Finding]:
+    # A pod that is given a Secret sees all of it; of two that make one the later overwrites it.
+    credentials = _credentials(stack)
+    there, made = _certificates(stack)
+    own = {**credentials, **made}
+    users: dict[Place, list[str]] = defaultdict(list)
+    # A certificate that is there already may be several servers'.
+    for key, place in {**own, **{k: p for k, p in there.items() if p in own.values()}}.items():
+        users[place].append(key)
+    for (_namespace, name), keys in users.items():
+        if len(keys) < 2:
+            continue
+        named = [key for key in keys if key.endswith("ecretName")]
+        for key in named or keys[:1]:
+            others = ", ".join(each for each in keys if each != key)
+            yield Finding(
+                key,
+                f"has the Secret {shown(name)}, as {others} has in the same namespace, and who is "
+                f"given a Secret sees all of it; write another"
+                f"{'' if named else ' name or namespace for one of them'}",
+            )
