@@ -11,3 +11,6 @@ CA_ANNOTATION: Final = "tracing/ca-version"
 
 AUTHORITY_ANNOTATION: Final = "tracing/authority-version"
 """The same for the authority of the cluster's own TLS."""
+
+RELOADER_ANNOTATION: Final = "secret.reloader.stakater.com/reload"
+"""Names the Secret at whose change Reloader, where it is in the cluster, restarts a pod."""

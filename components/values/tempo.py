@@ -9,7 +9,12 @@ from config.tempo import MetricsGeneratorConfig
 from config.tenancy import TenancyConfig
 
 from ..contracts import CaBundle, S3Access
-from .annotations import AUTHORITY_ANNOTATION, CA_ANNOTATION, VERSION_ANNOTATION
+from .annotations import (
+    AUTHORITY_ANNOTATION,
+    CA_ANNOTATION,
+    RELOADER_ANNOTATION,
+    VERSION_ANNOTATION,
+)
 from .resources import compute_resources
 from .tempo_tls import TempoTls, mounts, probe_scheme, volumes
 
@@ -120,7 +125,11 @@ def workload(
     values: dict[str, Any] = {} if replicas is None else {"replicas": replicas}
     if pod.on_store:
         values["extraEnvFrom"] = keys_from_secret(pod.s3)
-    if annotations := pod_annotations(pod):
+    annotations = pod_annotations(pod)
+    if pod.tls is not None:
+        # Gossip reads its certificate once.
+        annotations[RELOADER_ANNOTATION] = pod.tls.secret_name
+    if annotations:
         values["podAnnotations"] = annotations
     if pod_volumes(pod):
         values |= {"extraVolumes": pod_volumes(pod), "extraVolumeMounts": pod_mounts(pod)}

@@ -43,19 +43,28 @@ def _findings(subject: Subject, enforced: dict[str, str | None]) -> Iterator[Fin
             if level == "restricted" or any(word in finding.message for word in BASELINE)
         ]
         if refused:
-            yield Finding(
-                level="error",
-                what=f"{resource.namespace} enforces the pod security standard {level}, which"
-                f" {resource.name} does not keep: {'; '.join(refused)}",
-                why="the API server refuses its pods, and the update waits for them until it fails",
-                command=subject.kubectl.line(
-                    "label",
-                    "namespace",
-                    str(resource.namespace),
-                    f"{LABEL}=privileged",
-                    "--overwrite",
-                ),
+            yield _refused(
+                subject, str(resource.namespace), level, resource.name, "; ".join(refused)
             )
+    demo = subject.settings.demo_app
+    if demo is not None and demo.linkerd and not subject.settings.kubernetes.linkerd_cni:
+        level = enforced.get(demo.namespace)
+        # In no manifest: Linkerd's injector adds it.
+        if level in ("restricted", "baseline"):
+            proxy = "the container that sets the routes of Linkerd's proxy has NET_ADMIN"
+            yield _refused(subject, demo.namespace, level, "demo-app", proxy)
+
+
+def _refused(subject: Subject, namespace: str, level: str, name: str, why: str) -> Finding:
+    return Finding(
+        level="error",
+        what=f"{namespace} enforces the pod security standard {level}, which {name} does not keep:"
+        f" {why}",
+        why="the API server refuses its pods, and the update waits for them until it fails",
+        command=subject.kubectl.line(
+            "label", "namespace", namespace, f"{LABEL}=privileged", "--overwrite"
+        ),
+    )
 
 
 CHECK: Final = Check(name="pod security", run=_check)

@@ -529,6 +529,18 @@ def test_pods_that_a_namespace_refuses_are_found(kubectl: ScriptedKubectl) -> No
     assert pod_security.CHECK.run(stack(collector={"mode": "daemonset"})) == []
 
 
+def test_a_namespace_that_refuses_what_linkerd_adds_is_found(kubectl: ScriptedKubectl) -> None:
+    def demo(**kubernetes: Any) -> Subject:
+        there = {"context": "staging", "existingNamespaces": ["emojivoto"]} | kubernetes
+        return stack(demoApp={"linkerd": True}, kubernetes=there)
+
+    for level, refused in {"privileged": False, "baseline": True, "restricted": True}.items():
+        kubectl.answers({"get namespaces": items(named("emojivoto", labels={LABEL: level}))})
+        found = list(pod_security.CHECK.run(demo()))
+        assert ["NET_ADMIN" in each.what for each in found] == [True] * refused
+        assert pod_security.CHECK.run(demo(linkerdCni=True)) == []
+
+
 # Certificates
 
 

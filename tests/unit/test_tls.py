@@ -257,6 +257,14 @@ def test_traefik_and_grafana_are_told_the_authority() -> None:
     assert "BEGIN CERTIFICATE" in str(source["secureJsonDataEncoded"])
 
 
+def test_reloader_is_told_whose_certificate_is_read_once() -> None:
+    tempo = everything().helm_values()["tempo"]
+    told = "secret.reloader.stakater.com/reload"
+    for name in ("distributor", "ingester", "querier", "queryFrontend", "compactor"):
+        assert tempo[name]["podAnnotations"][told] == "tempo-distributed-tls"
+    assert told not in tempo["gateway"]["podAnnotations"]
+
+
 def test_another_authority_restarts_whoever_reads_it_once() -> None:
     values = everything().helm_values()
     tempo = values["tempo"]
