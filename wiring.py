@@ -116,11 +116,12 @@ def site(loaded: config.Loaded) -> Site:
             stack.network_policies,
             grafana_namespaces=config.grafana_namespaces(stack),
             tenants=stack.tenancy is not None,
-            ingress_controllers=(
-                [traefik_peer(stack.traefik, namespaces.get(stack.traefik.namespace))]
+            traefik=(
+                traefik_peer(stack.traefik, namespaces.get(stack.traefik.namespace))
                 if stack.traefik
-                else []
+                else None
             ),
+            served_by_traefik=config.served_ingresses(stack),
             route_namespaces=config.route_namespaces(stack),
             remote_write_url=config.remote_write_url(stack),
         ),

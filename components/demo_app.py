@@ -77,7 +77,7 @@ class DemoApp(pulumi.ComponentResource):
             settings.app,
             programs,
             args.namespace,
-            args.surroundings.ingress_controllers if settings.ingress is not None else (),
+            args.surroundings.controllers("demoApp") if settings.ingress is not None else (),
             (
                 args.traces_to.require_otlp_grpc().server
                 if args.proxies_send and settings.linkerd

@@ -68,7 +68,8 @@ def surroundings(
     *,
     grafana_namespaces: Sequence[str],
     tenants: bool,
-    ingress_controllers: Sequence[Peer],
+    traefik: Peer | None,
+    served_by_traefik: Sequence[str],
     route_namespaces: Sequence[str],
     remote_write_url: str | None,
 ) -> Surroundings:
@@ -86,7 +87,9 @@ def surroundings(
         readers=outside(settings.readers),
         askers=outside(*askers, namespaces=grafana_namespaces),
         scrapers=outside(settings.scrapers),
-        ingress_controllers=(*ingress_controllers, outside(settings.ingress_controllers)),
+        ingress_controllers=(outside(settings.ingress_controllers),),
+        traefik=traefik,
+        served_by_traefik=frozenset(served_by_traefik),
         visitors=_or_everybody(settings.visitors),
         backends=_backends(targets.backends, route_namespaces),
         dns=Server(

@@ -238,7 +238,7 @@ class MinioServer(pulumi.ComponentResource):
         askers = [
             *([pods] if settings.replicas > 1 else []),
             *([args.surroundings.scrapers] if args.operator is not None else []),
-            *(args.surroundings.ingress_controllers if settings.ingress is not None else []),
+            *(args.surroundings.controllers("objectStore") if settings.ingress else []),
         ]
         self.network = Network(
             pods=(pods,), connections=tuple(Connection(client=each, server=s3) for each in askers)

@@ -95,7 +95,11 @@ class Surroundings:
     scrapers: Outside
     """Who asks for metrics."""
     ingress_controllers: tuple[Peer, ...]
-    """Who hands on the requests of the stack's Ingresses."""
+    """Who hands on the requests of the stack's Ingresses, beside the stack's Traefik."""
+    traefik: Peer | None
+    """The stack's Traefik."""
+    served_by_traefik: frozenset[str]
+    """The sections of the stack file whose Ingresses are its."""
     visitors: Outside
     """Who sends requests to the stack's Traefik."""
     backends: Outside
@@ -104,6 +108,12 @@ class Surroundings:
     api_server: Server
     remote_write: Server | None
     """Where metrics made of spans are written to; `None` where none are."""
+
+    def controllers(self, section: str) -> tuple[Peer, ...]:
+        """Who hands on the requests of the Ingress of a section."""
+        if self.traefik is None or section not in self.served_by_traefik:
+            return self.ingress_controllers
+        return (self.traefik, *self.ingress_controllers)
 
 
 def tcp(*numbers: int) -> tuple[TargetPort, ...]:

@@ -11,6 +11,7 @@ from .stack import (
     meshed,
     remote_write_url,
     route_namespaces,
+    served_ingresses,
     shows_dashboards,
 )
 from .tempo import Distributed3Config
@@ -33,5 +34,6 @@ __all__ = [
     "remote_write_url",
     "required_secrets",
     "route_namespaces",
+    "served_ingresses",
     "shows_dashboards",
 ]

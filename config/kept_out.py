@@ -2,8 +2,7 @@
 nothing is lost by it."""
 
 from .grafana import GrafanaApiConfig
-from .object_store import MinioConfig
-from .stack import StackConfig, can_be_meshed
+from .stack import StackConfig, can_be_meshed, ingresses_of, served_ingresses
 
 KEY = "tracing:networkPolicies"
 
@@ -41,11 +40,8 @@ def _by_policies(stack: StackConfig) -> list[str]:
     settings = stack.network_policies
     if not settings.enabled:
         return []
-    own_traefik = stack.traefik is not None
     sources = (stack.traefik, stack.harness, stack.demo_app)
-    has_ingress = (
-        isinstance(stack.object_store, MinioConfig) and stack.object_store.ingress is not None
-    ) or (stack.demo_app is not None and stack.demo_app.ingress is not None)
+    not_served = ingresses_of(stack).keys() - served_ingresses(stack)
     told = {
         "grafana": (
             isinstance(stack.grafana, GrafanaApiConfig)
@@ -67,8 +63,9 @@ def _by_policies(stack: StackConfig) -> list[str]:
             + (", with Linkerd of all meshed pods" if stack.linkerd is not None else ""),
         ),
         "ingressControllers": (
-            has_ingress and not own_traefik and not settings.ingress_controllers.given,
-            "the stack's Ingresses lead nowhere; write the namespace of their controller",
+            bool(not_served) and not settings.ingress_controllers.given,
+            f"the Ingress of {' and '.join(sorted(not_served))} leads nowhere; write the namespace "
+            "of its controller",
         ),
     }
     return [

@@ -160,16 +160,25 @@ def _is_served(ingress: IngressConfig, traefik: TraefikConfig) -> bool:
     return ingress.annotations.get("kubernetes.io/ingress.class", "traefik") == "traefik"
 
 
+def served_ingresses(stack: StackConfig) -> tuple[str, ...]:
+    """The sections whose Ingresses are the stack's Traefik's; of one that is not the stack's own to
+    install nobody can say, and all are taken for its."""
+    traefik = stack.traefik
+    if traefik is None:
+        return ()
+    return tuple(
+        key
+        for key, ingress in ingresses_of(stack).items()
+        if traefik.install != "release" or _is_served(ingress, traefik)
+    )
+
+
 def route_namespaces(stack: StackConfig) -> tuple[str, ...]:
     """The namespaces whose routes this stack's Traefik serves; empty where it serves all."""
     traefik, namespaces = stack.traefik, namespaces_of(stack)
     if traefik is None or not traefik.route_namespaces:
         return ()
-    own = {
-        namespaces[f"{key}.namespace"]
-        for key, ingress in ingresses_of(stack).items()
-        if _is_served(ingress, traefik)
-    }
+    own = {namespaces[f"{key}.namespace"] for key in served_ingresses(stack)}
     return tuple(sorted({traefik.namespace, *traefik.route_namespaces, *own}))
 
 

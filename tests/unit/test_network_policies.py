@@ -361,6 +361,31 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
         shop grafana store -> tempo: 3200
         """,
     ),
+    "Ingresses of which Traefik serves one": (
+        {
+            "tracing:objectStore": {"ingress": {"host": "s3.example.com", "className": "nginx"}},
+            "tracing:tempo": {"profile": "monolithic"},
+            "tracing:traefik": {"routeNamespaces": ["shop"]},
+            "tracing:demoApp": {"app": "hotrod", "ingress": {"host": "hotrod.example.com"}},
+            "tracing:networkPolicies": {
+                "ingressControllers": {"namespaces": ["elsewhere"]},
+                "targets": {"apiServer": {"cidrs": ["198.51.100.1/32"], "ports": [6443]}},
+            },
+        },
+        False,
+        f"""
+        {EVERYWHERE}
+        tempo -> minio: 9000
+        elsewhere -> minio: 9000
+        traefik elsewhere -> hotrod: 8080
+        traefik -> tempo: 4317
+        traefik -> shop: *
+        traefik -> traefik: 8000 8443
+        traefik -> api-server: 6443
+        {ADDRESSES} metadata {CLUSTER} -> traefik: 8000 8443
+        hotrod -> tempo: 4318
+        """,
+    ),
     "an application with Linkerd's proxies": (
         {
             "tracing:tempo": {"profile": "monolithic"},
