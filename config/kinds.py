@@ -146,8 +146,15 @@ def split_registry(image: str) -> tuple[str, str]:
     return (first, rest) if named else ("", image)
 
 
+_UNICAST_4: Final = tuple(map(ipaddress.IPv4Network, ("0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3")))
+"""What is left without multicast and what is reserved (IANA's registry of IPv4 addresses)."""
+_UNICAST_6: Final = ipaddress.IPv6Network("2000::/3")
+"""All that is given out to the Internet (IANA's registry of IPv6 addresses)."""
+
+
 def is_every_address(cidrs: Iterable[str]) -> bool:
-    """Whether CIDRs are every address of IPv4 or of IPv6, one alone or several together.
+    """Whether CIDRs are every address that a client may have, of IPv4 or of IPv6, one alone or
+    several together.
 
     Raises ValueError when one of them is no CIDR.
     """
@@ -155,8 +162,10 @@ def is_every_address(cidrs: Iterable[str]) -> bool:
     four = [each for each in networks if isinstance(each, ipaddress.IPv4Network)]
     six = [each for each in networks if isinstance(each, ipaddress.IPv6Network)]
     # Also by parts: 0.0.0.0/1 and 128.0.0.0/1 are every address as well.
-    collapsed = [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
-    return any(network.prefixlen == 0 for network in collapsed)
+    all_four, all_six = [*ipaddress.collapse_addresses(four)], [*ipaddress.collapse_addresses(six)]
+    return all(any(part.subnet_of(each) for each in all_four) for part in _UNICAST_4) or any(
+        _UNICAST_6.subnet_of(each) for each in all_six
+    )
 
 
 def _positive_duration(text: str) -> str:

@@ -26,6 +26,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "readers.cidrs",
         "is every address",
     ),
+    "every address that is not reserved": (
+        {"readers": {"cidrs": ["0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3"]}},
+        "readers.cidrs",
+        "is every address",
+    ),
+    "every address of the Internet of version 6": (
+        {"senders": {"cidrs": ["2000::/3"]}},
+        "senders.cidrs",
+        "is every address",
+    ),
     "every address for Grafana": ({"grafana": EVERY}, "grafana.cidrs", "is every address"),
     "an acknowledgement of nothing": (
         {"senders": {"cidrs": ["10.0.0.0/8"], "acknowledgeEveryAddress": True}},
