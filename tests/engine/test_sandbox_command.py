@@ -50,6 +50,15 @@ def test_the_demo_shows_the_life_of_a_stack(demo):
         assert shown in demo.stdout
 
 
+def test_a_preview_shows_what_the_program_warns_of_once(tmp_path):
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text("config: {tracing:collector: {}}\n", encoding="utf-8")
+    done = sandbox("preview", "--stack-file", str(file), "--directory", str(tmp_path / "box"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = " ".join(done.stdout.split())
+    assert text.count("warning: tracing:networkPolicies.senders.namespaces: is empty") == 1
+
+
 def test_the_demo_is_plain_where_nobody_watches(demo):
     assert "\x1b" not in demo.stdout
     assert demo.stderr == ""
