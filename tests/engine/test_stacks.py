@@ -29,6 +29,8 @@ def applied() -> Iterator[Sandbox]:
 def add_everything(box: Sandbox) -> None:
     box.set_config("tracing:linkerd", {})
     box.set_config("tracing:harness", {"install": "release"})
+    box.set_config("tracing:kubernetes", {"existingNamespaces": ["harness"]})
+    box.cloud.add_namespace("harness")
     box.set_config("tracing:grafana", {"url": "https://grafana.example.com"})
     box.set_config("tracing:loki", {"url": "http://loki.logging"})
     box.set_config("tracing:grafanaAuth", "token", secret=True)
@@ -117,7 +119,6 @@ ONE_SETTING: dict[str, tuple[str, Any, dict[str, str]]] = {
             "network-policies-collector": "replace",
             "network-policies-tempo-distributor": "update",
             "network-policies-traefik": "update",
-            "network-policies-harness": "update",
         },
     ),
     "another uid replaces the data source, and Loki points at the new one": (
@@ -288,19 +289,17 @@ def test_existing_namespaces_are_neither_created_nor_deleted(box_of: BoxOf) -> N
 
 
 def test_removing_a_component_removes_what_it_owned_and_nothing_else(applied: Sandbox) -> None:
-    harness = applied.config["tracing:harness"]
-    applied.remove_config("tracing:harness")
+    taken = {key: applied.config[key] for key in ("tracing:harness", "tracing:kubernetes")}
+    for key in taken:
+        applied.remove_config(key)
     try:
         changed = {step.name: step.op for step in applied.preview().changed()}
     finally:
-        applied.set_config("tracing:harness", harness)
+        for key, value in taken.items():
+            applied.set_config(key, value)
     assert changed == {
         "harness": "delete",
         "harness-release": "delete",
-        "namespace-harness": "delete",
-        "network-policies-harness": "delete",
-        "network-policies-default-deny-harness": "delete",
-        # Whose pods may no longer send, and that may no longer hand on to it.
+        # Whose pods may no longer send.
         "network-policies-collector": "update",
-        "network-policies-traefik": "update",
     }
