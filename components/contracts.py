@@ -377,6 +377,10 @@ class CollectorMetrics:
             return self.scraped.of_job(metric, self.tiers[0])
         return self.scraped.series(metric)
 
+    def first_queue(self, metric: str) -> str:
+        """PromQL for the series of a metric of the pods with the first queue on a span's way."""
+        return self.first_tiers(metric) if self.first_has_queue else self.queued(metric)
+
     def queued(self, metric: str) -> str:
         """PromQL for the series of a metric of the pods that keep what they have acknowledged."""
         if self.first_has_queue:

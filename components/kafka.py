@@ -31,8 +31,6 @@ _API_VERSION: Final = "kafka.strimzi.io/v1"
 _USERNAME_KEY: Final = "username"
 _PASSWORD_KEY: Final = "password"
 
-"""Not named after the cluster: a rename of that is refused, and must not have changed these."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaArgs:

@@ -129,7 +129,9 @@ def _metrics(stack: StackConfig) -> dict[Hop, HopState]:
 def _readers(stack: StackConfig) -> dict[Hop, HopState]:
     """Who is let in beside Grafana, or signs in at the gateway: passwords go this way."""
     signs_in = stack.tenancy is not None and stack.tenancy.authentication is not None
-    if not signs_in and not stack.network_policies.readers.given:
+    policies = stack.network_policies
+    # Without policies anybody may ask.
+    if not signs_in and policies.enabled and not policies.readers.given:
         return {}
     return {"readers-to-tempo": HopState(encrypted=stack.tempo.tls is not None, remedy=_TEMPO_TLS)}
 

@@ -10,9 +10,11 @@ from .platform import ComputeResources
 from .scope import PerEnvironment, Promoted
 
 KAFKA_OPERATOR: Final = "strimzi-kafka-operator"
-LOGIN_SECRET: Final = "tempo-kafka-login"
-"""Secret with Tempo's login, in Tempo's namespace and in Kafka's."""
 """Name of the operator's Helm release."""
+
+LOGIN_SECRET: Final = "tempo-kafka-login"
+"""Secret with Tempo's login, in Tempo's namespace and in Kafka's. Not named after the cluster: a
+rename of that is refused, and must not have changed it."""
 
 
 class KafkaControllersConfig(Section):

@@ -2,6 +2,7 @@
 nothing is lost by it."""
 
 from .grafana import GrafanaApiConfig
+from .platform import GIVE_AWAY
 from .stack import StackConfig, can_be_meshed, ingresses_of, served_ingresses
 
 KEY = "tracing:networkPolicies"
@@ -32,7 +33,7 @@ def _by_pod_security(stack: StackConfig) -> list[str]:
         "one: without Linkerd's CNI plug-in it has a container with NET_ADMIN, which Pod Security "
         "`restricted` refuses; write tracing:kubernetes.linkerdCni: true if Linkerd runs with its "
         f"CNI plug-in, or make {namespace} yourself and list it under "
-        "tracing:kubernetes.existingNamespaces"
+        f"tracing:kubernetes.existingNamespaces; {GIVE_AWAY}"
     ]
 
 

@@ -1,7 +1,7 @@
 """Settings of the whole stack: the cluster it is for, its namespaces, where charts come from."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -26,14 +26,20 @@ ImageKey = Literal[
 """The images of a stack, by the keys that name them; those that only a chart names by section."""
 
 
+GIVE_AWAY: Final = (
+    "one that this stack has made has to be given away before that, or is deleted with all that is "
+    "in it (docs/object-store.md, Nothing is lost)"
+)
+"""What to know before a namespace is listed as one that is there already."""
+
+
 class KubernetesConfig(Section):
     """The cluster that the stack is applied to."""
 
     refused: ClassVar[Mapping[str, str]] = {
         "podSecurity": "lets nothing more be done: every namespace that this stack makes is "
         "`restricted`; remove it, or make a namespace whose pods need more yourself and list it "
-        "under tracing:kubernetes.existingNamespaces. One that this stack has made has to be given "
-        "away before that, or is deleted (docs/object-store.md, Nothing is lost)",
+        f"under tracing:kubernetes.existingNamespaces; {GIVE_AWAY}",
     }
 
     context: PerEnvironment[NonEmpty | None] = None

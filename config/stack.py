@@ -161,15 +161,12 @@ def _is_served(ingress: IngressConfig, traefik: TraefikConfig) -> bool:
 
 
 def served_ingresses(stack: StackConfig) -> tuple[str, ...]:
-    """The sections whose Ingresses are the stack's Traefik's; of one that is not the stack's own to
-    install nobody can say, and all are taken for its."""
+    """The sections whose Ingresses are the stack's Traefik's."""
     traefik = stack.traefik
     if traefik is None:
         return ()
     return tuple(
-        key
-        for key, ingress in ingresses_of(stack).items()
-        if traefik.install != "release" or _is_served(ingress, traefik)
+        key for key, ingress in ingresses_of(stack).items() if _is_served(ingress, traefik)
     )
 
 

@@ -228,7 +228,7 @@ def collector_alerts(collector: CollectorMetrics) -> list[Alert]:
     # it refuses that itself.
     refused = _rate_of(collector.first_tiers("otelcol_receiver_refused_spans"), "receiver")
     not_queued = _rate_of(
-        collector.first_tiers("otelcol_exporter_enqueue_failed_spans"), "exporter"
+        collector.first_queue("otelcol_exporter_enqueue_failed_spans"), "exporter"
     )
     # What an agent without a queue could not send, the application has been told.
     not_sent = _rate_of(collector.queued("otelcol_exporter_send_failed_spans"), "exporter")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..errors import Finding, shown
-from ..platform import Environment
+from ..platform import GIVE_AWAY, Environment
 from ..stack import NAMESPACED, StackConfig, can_be_meshed, namespaces_of
 from .registry import rule, shared
 
@@ -42,5 +42,5 @@ def _a_meshed_demo_needs_no_more_than_restricted(
             "`restricted` refuses, and every namespace that this stack makes is that; write "
             "tracing:kubernetes.linkerdCni: true if Linkerd runs with its CNI plug-in, or make "
             f"{shown(demo.namespace)} yourself and list it under "
-            "tracing:kubernetes.existingNamespaces",
+            f"tracing:kubernetes.existingNamespaces; {GIVE_AWAY}",
         )

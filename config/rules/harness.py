@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..errors import Finding, shown
 from ..harness_services import GLOBAL_SECTION, Proof, minor_version, service
-from ..platform import Environment
+from ..platform import GIVE_AWAY, Environment
 from ..stack import NAMESPACED, StackConfig, namespaces_of
 from .registry import rule, shared
 
@@ -42,9 +42,7 @@ def _the_release_is_put_into_a_namespace_that_is_there(
             "tracing:harness.namespace",
             f"{shown(harness.namespace)} would be `restricted` as all namespaces that this stack "
             "makes, and what Harness's pods need is the umbrella chart's to know; make it "
-            "yourself, and list it under tracing:kubernetes.existingNamespaces. One that this "
-            "stack has made has to be given away before that, or is deleted with Harness in it "
-            "(docs/object-store.md, Nothing is lost)",
+            f"yourself, and list it under tracing:kubernetes.existingNamespaces; {GIVE_AWAY}",
         )
 
 

@@ -7,7 +7,7 @@ from ..errors import Finding, shown
 from ..kafka import LOGIN_SECRET
 from ..object_store import MinioConfig
 from ..platform import Environment
-from ..stack import StackConfig
+from ..stack import StackConfig, ingresses_of, namespaces_of
 from ..tempo import Distributed3Config
 from ..tenancy import BasicAuthConfig
 from .registry import rule
@@ -61,19 +61,40 @@ def _certificates(stack: StackConfig) -> tuple[Mapping[str, Place], Mapping[str,
         given = traefik.metrics_tls.secret_name
         servers.append(("traefik.metricsTls", traefik.namespace, traefik.certificate_name, given))
     there = {f"tracing:{key}.secretName": (at, given) for key, at, _, given in servers if given}
+    namespaces = namespaces_of(stack)
+    there |= {
+        f"tracing:{key}.ingress.tlsSecretName": (
+            namespaces[f"{key}.namespace"],
+            ingress.tls_secret_name,
+        )
+        for key, ingress in ingresses_of(stack).items()
+        if ingress.tls_secret_name is not None
+    }
     made = {f"tracing:{key}": (at, name) for key, at, name, given in servers if not given}
     return there, made
 
 
-@rule("object_store", "tempo", "tenancy", "kafka", "collector", "traefik")
+def _authorities(stack: StackConfig) -> Mapping[str, Place]:
+    """Each Secret with an authority alone."""
+    collector = stack.collector
+    if collector is None or collector.tls is None or collector.tls.client_ca_secret_name is None:
+        return {}
+    key = "tracing:collector.tls.clientCaSecretName"
+    return {key: (collector.namespace, collector.tls.client_ca_secret_name)}
+
+
+@rule("object_store", "tempo", "tenancy", "kafka", "collector", "traefik", "demo_app", "harness")
 def _each_secret_is_for_one_thing(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     # A pod that is given a Secret sees all of it; of two that make one the later overwrites it.
     credentials = _credentials(stack)
     there, made = _certificates(stack)
     own = {**credentials, **made}
+    # A certificate that is there already may be several servers', and one that an issuer makes has
+    # its authority with it.
+    more = {key: place for key, place in there.items() if place in own.values()}
+    more |= {k: p for k, p in _authorities(stack).items() if p in credentials.values()}
     users: dict[Place, list[str]] = defaultdict(list)
-    # A certificate that is there already may be several servers'.
-    for key, place in {**own, **{k: p for k, p in there.items() if p in own.values()}}.items():
+    for key, place in {**own, **more}.items():
         users[place].append(key)
     for (_namespace, name), keys in users.items():
         if len(keys) < 2:

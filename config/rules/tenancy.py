@@ -128,13 +128,20 @@ def _the_attribute_is_there(stack: StackConfig, _: Environment) -> Iterator[Find
             f"sender's word is not taken for it; write one of {', '.join(KUBERNETES_ATTRIBUTES)}, "
             "or an attribute without k8s. that senders set",
         )
-    blanked = (*REDACTED, *collector.redaction.attributes) if collector.redaction.enabled else ()
-    for name in blanked:
+    if not collector.redaction.enabled:
+        return
+    if any(re.search(redaction_pattern(name), tenancy.attribute) for name in REDACTED):
+        yield Finding(
+            f"{KEY}.attribute",
+            f"{shown(tenancy.attribute)} is blanked as a credential before anybody reads it; write "
+            "another",
+        )
+    for index, name in enumerate(collector.redaction.attributes):
         if re.search(redaction_pattern(name), tenancy.attribute):
             yield Finding(
-                f"{KEY}.attribute",
-                f"{shown(tenancy.attribute)} is blanked before anybody reads it, by {shown(name)} "
-                f"of tracing:collector.redaction; write another",
+                f"tracing:collector.redaction.attributes[{index}]",
+                f"{shown(name)} blanks {shown(tenancy.attribute)}, by which {KEY} tells tenants; "
+                f"remove it, or write another {KEY}.attribute",
             )
 
 

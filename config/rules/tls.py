@@ -135,7 +135,8 @@ def _senders_can_verify(stack: StackConfig, _: Environment) -> Iterator[Finding]
             "keeps Linkerd's proxies out: they know no TLS but the mesh's own; add "
             "tracing:collector without tls and mesh its pods, or remove tracing:linkerd",
         )
-    if stack.tls is not None and stack.traefik is not None and stack.traefik.version == 2:
+    private = stack.tls is not None and tls.secret_name is None
+    if private and stack.traefik is not None and stack.traefik.version == 2:
         yield Finding(
             f"tracing:{owner}.tls",
             "keeps out tracing:traefik of version 2, which can't be told an authority; remove it, "

@@ -264,7 +264,30 @@ def test_an_agent_acknowledges_nothing_that_its_gateway_has_not(
     figures.add("of them twice or more", sum(sink.spans.values()) - len(sink.spans), "spans")
 
 
-def test_a_pod_that_is_asked_to_end_sends_what_it_has_while_tempo_takes_it(
+def test_a_request_that_agents_make_larger_gets_through(
+    otelcol: Path, tmp_path: Path, sink: Sink
+) -> None:
+    attributes = {f"a-{number}": "x" * 40 for number in range(8)}
+    settings = AGENTS | {"resourceAttributes": attributes}
+    tiers = configurations(settings)
+    gateway = Pod(otelcol, tiers[GATEWAY], tmp_path / "gateway", [sink.address])
+    given = variables(settings)
+    agent = Pod(otelcol, tiers[FIRST], tmp_path / "agent", [gateway.grpc], given)
+    make = Spans()
+    one = make.trace_id()
+    # As many resources as a sender's own limit (4 MiB) has room for.
+    request = ExportTraceServiceRequest()
+    while request.ByteSize() < 4_150_000:
+        spans = [make.span(one) for _ in range(20)]
+        for _ in range(20):
+            request.MergeFrom(request_of("shop", spans))
+    sink.up()
+    with running(gateway, agent):
+        acknowledged = send(agent.grpc, [request])
+        until("it arrived", ARRIVE_SECONDS, lambda: acknowledged <= sink.spans.keys())
+
+
+def test_a_pod_that_is_asked_to_end_while_tempo_keeps_up_leaves_nothing_in_its_queue(
     otelcol: Path, tmp_path: Path, sink: Sink, figures: Figures
 ) -> None:
     [configuration] = configurations({"mode": "daemonset"}).values()

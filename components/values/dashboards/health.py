@@ -169,9 +169,9 @@ def _lost(tempo: TempoMetrics, collector: CollectorMetrics | None) -> tuple[Pane
                 unit="cps",
                 queries=(
                     Query(
-                        # What the gateway has no room for, the first tier keeps or refuses.
+                        # What the gateway has no room for, the first tier keeps, if it can.
                         expr=_rate_of(
-                            collector.first_tiers("otelcol_exporter_enqueue_failed_spans"),
+                            collector.first_queue("otelcol_exporter_enqueue_failed_spans"),
                             "exporter",
                         ),
                         legend="{{exporter}} not queued",
