@@ -34,8 +34,10 @@ test: setup lint types ## everything that can be checked on this machine
 	@# Before pytest, which would hide minutes of building. Without an engine the tests that need it are skipped.
 	@$(python) -m ops engine || true
 	@# On all cores, a module each, the engine's first: by their numbers of tests, the longest would
-	@# be last, alone. But not on a cluster, which the live tier has to itself.
-	$(python) -m pytest -rs $(if $(TRACING_LIVE_CONTEXT),,--numprocesses=auto --dist=loadscope --no-loadscope-reorder) $(ARGS)
+	@# be last, alone. But not on a cluster, which the live tier has to itself. A worker that crashed
+	@# (gRPC's library, under a killed engine) is not replaced: with another one pytest never ended.
+	$(python) -m pytest -rs $(if $(TRACING_LIVE_CONTEXT),,--numprocesses=auto --dist=loadscope --no-loadscope-reorder \
+		--max-worker-restart=0) $(ARGS)
 
 .PHONY: lint
 lint: setup ## lint and format check
