@@ -1,5 +1,5 @@
-"""Whom a stack keeps out although it names them: as warnings, because each may be meant, and
-nothing is lost by it."""
+"""Whom a stack keeps out although it names them, or lets in all the same: as warnings, because each
+may be meant, and nothing is lost by it."""
 
 from .grafana import GrafanaApiConfig
 from .platform import GIVE_AWAY

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import Finding, shown
 from ..kafka import LOGIN_SECRET
-from ..object_store import MinioConfig
+from ..object_store import ExternalMinioConfig, MinioConfig, S3Config
 from ..platform import Environment
 from ..stack import StackConfig, ingresses_of, namespaces_of
 from ..tempo import Distributed3Config
 from ..tenancy import BasicAuthConfig
 from .registry import rule
+from .tls import servers
 
 Place = tuple[str, str]
 """Namespace and name of a Secret."""
@@ -36,31 +37,29 @@ def _credentials(stack: StackConfig) -> Mapping[str, Place]:
 def _certificates(stack: StackConfig) -> tuple[Mapping[str, Place], Mapping[str, Place]]:
     """Each Secret with a certificate: those that are there already, and those that an issuer
     makes."""
-    collector, store, tempo, traefik = (
-        stack.collector,
-        stack.object_store,
-        stack.tempo,
-        stack.traefik,
-    )
-    shows_one = tempo.tls is not None and tempo.tls.client_certificates
-    servers: list[tuple[str, str, str, str | None]] = []
-    if tempo.tls is not None:
-        given = tempo.tls.secret_name
-        servers.append(("tempo.tls", tempo.namespace, tempo.certificate_name, given))
-    if isinstance(store, MinioConfig) and store.tls is not None:
-        given = store.tls.secret_name
-        servers.append(("objectStore.tls", store.namespace, store.certificate_name, given))
-    if collector is not None and collector.tls is not None:
-        given = collector.tls.secret_name
-        servers.append(("collector.tls", collector.namespace, collector.certificate_name, given))
-    if collector is not None and shows_one:
-        own = collector.client_certificate
-        given, made = own.secret_name if own else None, collector.client_certificate_name
-        servers.append(("collector.clientCertificate", collector.namespace, made, given))
-    if traefik is not None and traefik.metrics_tls is not None:
-        given = traefik.metrics_tls.secret_name
-        servers.append(("traefik.metricsTls", traefik.namespace, traefik.certificate_name, given))
-    there = {f"tracing:{key}.secretName": (at, given) for key, at, _, given in servers if given}
+    collector, tempo = stack.collector, stack.tempo
+    owners = {
+        "tracing:tempo.tls": tempo,
+        "tracing:collector.tls": collector,
+        "tracing:objectStore.tls": stack.object_store,
+        "tracing:traefik.metricsTls": stack.traefik,
+    }
+    there: dict[str, Place] = {}
+    made: dict[str, Place] = {}
+    for key, tls in servers(stack).items():
+        owner = owners[key]
+        assert owner is not None
+        assert not isinstance(owner, S3Config | ExternalMinioConfig)
+        if tls.secret_name is not None:
+            there[f"{key}.secretName"] = (owner.namespace, tls.secret_name)
+        else:
+            made[key] = (owner.namespace, owner.certificate_name)
+    if collector is not None and tempo.tls is not None and tempo.tls.client_certificates:
+        key, own = "tracing:collector.clientCertificate", collector.client_certificate
+        if own is not None:
+            there[f"{key}.secretName"] = (collector.namespace, own.secret_name)
+        else:
+            made[key] = (collector.namespace, collector.client_certificate_name)
     namespaces = namespaces_of(stack)
     there |= {
         f"tracing:{key}.ingress.tlsSecretName": (
@@ -70,7 +69,6 @@ def _certificates(stack: StackConfig) -> tuple[Mapping[str, Place], Mapping[str,
         for key, ingress in ingresses_of(stack).items()
         if ingress.tls_secret_name is not None
     }
-    made = {f"tracing:{key}": (at, name) for key, at, name, given in servers if not given}
     return there, made
 
 

@@ -16,9 +16,9 @@ from .registry import needless, rule
 UDP_RECEIVERS: Final = ("jaegerThriftCompact", "jaegerThriftBinary")
 
 
-def _servers(stack: StackConfig) -> dict[str, ServerCertificateConfig]:
+def servers(stack: StackConfig) -> dict[str, ServerCertificateConfig]:
     """The servers with TLS, by the key that gives it to them."""
-    servers = {
+    found = {
         "tracing:tempo.tls": stack.tempo.tls,
         "tracing:collector.tls": stack.collector.tls if stack.collector else None,
         "tracing:objectStore.tls": (
@@ -26,7 +26,7 @@ def _servers(stack: StackConfig) -> dict[str, ServerCertificateConfig]:
         ),
         "tracing:traefik.metricsTls": stack.traefik.metrics_tls if stack.traefik else None,
     }
-    return {key: tls for key, tls in servers.items() if tls is not None}
+    return {key: tls for key, tls in found.items() if tls is not None}
 
 
 @rule("object_store", "demo_app", "environment")
@@ -48,7 +48,7 @@ def _the_authority_can_be_read(stack: StackConfig, _: Environment) -> Iterator[F
 
 @rule("tls", "tempo", "collector", "object_store", "traefik")
 def _somebody_uses_the_authority(stack: StackConfig, _: Environment) -> Iterator[Finding]:
-    if stack.tls is not None and not _servers(stack):
+    if stack.tls is not None and not servers(stack):
         yield Finding(
             "tracing:tls",
             "has no effect, as no server has TLS; add tls: {} to tracing:tempo, "
@@ -60,7 +60,7 @@ def _somebody_uses_the_authority(stack: StackConfig, _: Environment) -> Iterator
 @rule("tls", "tempo", "collector", "object_store", "traefik")
 def _each_server_has_a_certificate(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     issuer = stack.tls.issuer if stack.tls else None
-    for key, tls in _servers(stack).items():
+    for key, tls in servers(stack).items():
         if tls.secret_name is None and issuer is None:
             yield Finding(
                 f"{key}.secretName",

@@ -261,3 +261,18 @@ def test_without_a_collector_there_are_no_tenants() -> None:
     raw = {key: value for key, value in STACK.items() if key != "tracing:collector"}
     with pytest.raises(config.ConfigError, match="it is what says whose a span is"):
         config.parse(raw | {"tracing:grafana": {"mode": "sidecar"}}, stack="dev", secret_keys=set())
+
+
+def test_tenants_that_nothing_keeps_apart_are_warned_of() -> None:
+    def warnings(**policies: bool) -> list[str]:
+        raw = {
+            "tracing:tenancy": {"tenants": {"shop": []}, "default": "rest"},
+            "tracing:collector": {},
+            "tracing:traefik": {},
+            "tracing:networkPolicies": policies,
+        }
+        return config.kept_out(config.parse(raw, stack="dev", secret_keys=set()))
+
+    [warned] = warnings(enabled=False)
+    assert warned.startswith("tracing:tenancy: keeps nobody from another tenant's traces")
+    assert warnings() == []
