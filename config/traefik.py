@@ -58,8 +58,8 @@ class TraefikConfig(Section):
     to (`tracing:collector.tls`); `tracing:tls.caFile`, or the usual authorities, if not given.
     Only for version 3."""
     sample_rate: Promoted[Ratio] = 1.0
-    """Part of the requests to trace, 0 to 1. Version 3 decides by the trace's id alone, whatever
-    the caller had decided."""
+    """Part of the requests to trace, 0 to 1, of those without a decision of the caller's: one that
+    comes with the trace context is followed (Traefik 2, and 3 from 3.6.8 on)."""
     service_name: Promoted[NonEmpty] = "traefik"
     """Service name that Traefik's spans carry."""
     resource_attributes: PerEnvironment[dict[NonEmpty, str]] = Field(default_factory=dict)

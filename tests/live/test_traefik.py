@@ -261,21 +261,21 @@ def test_at_a_sampling_rate_of_0_there_are_no_spans(form: str, tmp_path: Path) -
     assert run.sink.spans == []
 
 
-@pytest.mark.parametrize(
-    ("form", "obeyed"), [("3 of k3s, gRPC", False), ("2 of k3s", True)], ids=["3", "2"]
-)
-def test_only_traefik_2_obeys_a_client_that_wants_no_trace(
-    form: str, obeyed: bool, tmp_path: Path
+@pytest.mark.parametrize("form", ["3 of k3s, gRPC", "2 of k3s"], ids=["3", "2"])
+@pytest.mark.parametrize(("decision", "sample_rate"), [("0", 1.0), ("1", 0.0)])
+def test_what_a_caller_decided_goes_before_the_sampling_rate(
+    form: str, decision: str, sample_rate: float, tmp_path: Path
 ) -> None:
-    unwanted = B3 | {"X-B3-Sampled": "0"}
-    settings = {} if FORMS[form].version == 2 else {"propagators": ["b3multi"]}
+    settings: dict[str, Any] = {"sampleRate": sample_rate}
+    if FORMS[form].version == 3:
+        settings["propagators"] = ["b3multi"]
     with started(form, settings, tmp_path) as run:
-        run.process.ask("/not-wanted", unwanted)
-        run.process.access_log("/not-wanted")
+        run.process.ask("/decided", B3 | {"X-B3-Sampled": decision})
+        run.process.access_log("/decided")
         run.stop()
-    assert (run.spans(TRACE) == []) is obeyed
-    # The request by which it was awaited is there either way: silence would prove nothing.
-    assert any(HEALTH in str(span.attributes) for span in run.sink.spans)
+    assert (run.spans(TRACE) != []) is (decision == "1")
+    # The request by which it was awaited is there by the rate: silence would prove nothing.
+    assert any(HEALTH in str(span.attributes) for span in run.sink.spans) is (sample_rate == 1)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["its authority", "the usual ones"])
