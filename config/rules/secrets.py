@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import Finding, shown
 from ..kafka import LOGIN_SECRET
-from ..object_store import ExternalMinioConfig, MinioConfig, S3Config
+from ..object_store import MinioConfig
 from ..platform import Environment
 from ..stack import StackConfig, ingresses_of, namespaces_of
 from ..tempo import Distributed3Config
@@ -38,22 +38,13 @@ def _certificates(stack: StackConfig) -> tuple[Mapping[str, Place], Mapping[str,
     """Each Secret with a certificate: those that are there already, and those that an issuer
     makes."""
     collector, tempo = stack.collector, stack.tempo
-    owners = {
-        "tracing:tempo.tls": tempo,
-        "tracing:collector.tls": collector,
-        "tracing:objectStore.tls": stack.object_store,
-        "tracing:traefik.metricsTls": stack.traefik,
-    }
     there: dict[str, Place] = {}
     made: dict[str, Place] = {}
-    for key, tls in servers(stack).items():
-        owner = owners[key]
-        assert owner is not None
-        assert not isinstance(owner, S3Config | ExternalMinioConfig)
-        if tls.secret_name is not None:
-            there[f"{key}.secretName"] = (owner.namespace, tls.secret_name)
+    for key, server in servers(stack).items():
+        if server.tls.secret_name is not None:
+            there[f"{key}.secretName"] = (server.namespace, server.tls.secret_name)
         else:
-            made[key] = (owner.namespace, owner.certificate_name)
+            made[key] = (server.namespace, server.certificate_name)
     if collector is not None and tempo.tls is not None and tempo.tls.client_certificates:
         key, own = "tracing:collector.clientCertificate", collector.client_certificate
         if own is not None:

@@ -1,7 +1,7 @@
 """Rules on TLS: who has a certificate, who verifies it, and what may go without."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..errors import Finding, shown
 from ..hops import hops_of
@@ -16,17 +16,39 @@ from .registry import needless, rule
 UDP_RECEIVERS: Final = ("jaegerThriftCompact", "jaegerThriftBinary")
 
 
-def servers(stack: StackConfig) -> dict[str, ServerCertificateConfig]:
+class Server(NamedTuple):
+    """A server with TLS."""
+
+    tls: ServerCertificateConfig
+    namespace: str
+    certificate_name: str
+    """Secret with its certificate, where an issuer makes it."""
+
+
+def servers(stack: StackConfig) -> dict[str, Server]:
     """The servers with TLS, by the key that gives it to them."""
-    found = {
-        "tracing:tempo.tls": stack.tempo.tls,
-        "tracing:collector.tls": stack.collector.tls if stack.collector else None,
-        "tracing:objectStore.tls": (
-            stack.object_store.tls if isinstance(stack.object_store, MinioConfig) else None
-        ),
-        "tracing:traefik.metricsTls": stack.traefik.metrics_tls if stack.traefik else None,
-    }
-    return {key: tls for key, tls in found.items() if tls is not None}
+    tempo, collector, store, traefik = (
+        stack.tempo,
+        stack.collector,
+        stack.object_store,
+        stack.traefik,
+    )
+    found: dict[str, Server] = {}
+    if tempo.tls is not None:
+        found["tracing:tempo.tls"] = Server(tempo.tls, tempo.namespace, tempo.certificate_name)
+    if collector is not None and collector.tls is not None:
+        found["tracing:collector.tls"] = Server(
+            collector.tls, collector.namespace, collector.certificate_name
+        )
+    if isinstance(store, MinioConfig) and store.tls is not None:
+        found["tracing:objectStore.tls"] = Server(
+            store.tls, store.namespace, store.certificate_name
+        )
+    if traefik is not None and traefik.metrics_tls is not None:
+        found["tracing:traefik.metricsTls"] = Server(
+            traefik.metrics_tls, traefik.namespace, traefik.certificate_name
+        )
+    return found
 
 
 @rule("object_store", "demo_app", "environment")
@@ -60,8 +82,8 @@ def _somebody_uses_the_authority(stack: StackConfig, _: Environment) -> Iterator
 @rule("tls", "tempo", "collector", "object_store", "traefik")
 def _each_server_has_a_certificate(stack: StackConfig, _: Environment) -> Iterator[Finding]:
     issuer = stack.tls.issuer if stack.tls else None
-    for key, tls in servers(stack).items():
-        if tls.secret_name is None and issuer is None:
+    for key, server in servers(stack).items():
+        if server.tls.secret_name is None and issuer is None:
             yield Finding(
                 f"{key}.secretName",
                 "is missing, and nothing makes a certificate; write the Secret's name, or "

@@ -55,7 +55,7 @@ def traefik(
     """Traefik until the end of the block; what it held back is sent when that is reached."""
     address = f"127.0.0.1:{free_port()}"
     behind: list[dict[str, str]] = []
-    # JSON is YAML; of a file of another name newer ones (3.7.11) say that they don't know it.
+    # JSON is YAML. A file called .json is refused by 3.7.11.
     routes = directory / "routes.yml"
     with listening(headers=behind) as service:
         server = {"servers": [{"url": f"http://127.0.0.1:{service}"}]}
